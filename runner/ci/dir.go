@@ -1,0 +1,35 @@
+package ci
+
+import (
+	"cmp"
+	"path/filepath"
+	"runtime"
+)
+
+// OutputDir is where a run's files go unless the user says otherwise: where the CI service keeps files of a job, else the
+// user's state folder. It makes nothing. On GitLab it is inside the checkout, since artifacts can come from nowhere else.
+func OutputDir(getenv func(string) string, run string) string {
+	if dir := getenv("RUNNER_TEMP"); dir != "" {
+		return filepath.Join(dir, "ccrun-"+run)
+	}
+	if dir := getenv("CI_PROJECT_DIR"); dir != "" && getenv("GITLAB_CI") != "" {
+		return filepath.Join(dir, ".ccrun", run)
+	}
+	return filepath.Join(stateDir(getenv), "ccrun", run)
+}
+
+// stateDir follows the XDG Base Directory rules, by which a relative path is not valid.
+func stateDir(getenv func(string) string) string {
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return dir
+	}
+	if runtime.GOOS == "windows" {
+		if dir := getenv("LOCALAPPDATA"); dir != "" {
+			return dir
+		}
+	}
+	if home := getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state")
+	}
+	return cmp.Or(getenv("TMPDIR"), getenv("TEMP"), "/tmp") // a container's user may have no home
+}
