@@ -1,0 +1,137 @@
+//go:build unix
+
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	badChild  = "PROCESS_TEST_CHILD" // names what this binary is to do instead of testing
+	floodSize = 10 << 20
+)
+
+func TestMain(m *testing.M) {
+	if what := os.Getenv(badChild); what != "" {
+		misbehave(strings.Fields(what))
+	}
+	os.Exit(m.Run())
+}
+
+// misbehave is the program of every bad child.
+func misbehave(args []string) {
+	switch args[0] {
+	case "exit":
+		code, _ := strconv.Atoi(args[1])
+		os.Exit(code)
+	case "die":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "cat":
+		b, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			fmt.Println(err)
+		}
+		fmt.Printf("read %d: %s\n", len(b), b)
+	case "both":
+		fmt.Println("out")
+		fmt.Fprintln(os.Stderr, "err")
+	case "terminal":
+		if _, err := os.Open("/dev/tty"); err != nil {
+			fmt.Println("no terminal")
+		}
+	case "flood":
+		_, _ = os.Stdout.Write(bytes.Repeat([]byte("0123456789abcde\n"), floodSize/16))
+	case "endless":
+		fmt.Println("ready")
+		for {
+			_, _ = os.Stdout.Write(make([]byte, 4096))
+		}
+	case "ignore":
+		for _, name := range args[1:] {
+			signal.Ignore(map[string]os.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}[name])
+		}
+		fmt.Println("ready")
+		time.Sleep(time.Hour)
+	case "obey":
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGINT)
+		fmt.Println("ready")
+		<-asked
+		fmt.Println("goodbye")
+	case "close":
+		fmt.Println("ready")
+		os.Stdout.Close()
+		os.Stderr.Close()
+		time.Sleep(time.Hour)
+	case "leak": // a grandchild in our group holds stdout
+		start("sleep", false)
+	case "wait": // a grandchild in a session of its own, that ignores what it can; the child waits
+		start("ignore INT TERM", true)
+		fmt.Println("waiting") // the grandchild says "ready"
+		time.Sleep(time.Hour)
+	case "setsid": // the same, and the child exits
+		start("ignore INT TERM", true)
+	case "double": // a daemon as of old: in a session of its own, its parent dead
+		_ = start("setsid", true).Wait()
+	case "wiped": // a daemon that has thrown its environment away
+		cmd := exec.Command("sleep", "3600")
+		cmd.Env = []string{"A=b"}
+		launchBad(cmd, true)
+	case "bury": // leaves orphans that die at once, and lives on
+		_ = start("mourned", true).Wait()
+		fmt.Println("waiting")
+		time.Sleep(time.Hour)
+	case "mourned":
+		for range 3 {
+			start("exit 0", true)
+		}
+	case "polite": // leaves an orphan that tidies up when it is asked to
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), badChild+"=tidy")
+		cmd.Stderr = w
+		launchBad(cmd, true)
+		_, _ = r.Read(make([]byte, 1)) // it listens
+	case "tidy":
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGTERM)
+		fmt.Fprintln(os.Stderr, "listening")
+		<-asked
+		fmt.Println("tidied up")
+	case "sleep":
+		time.Sleep(time.Hour)
+	default:
+		panic("no such child: " + args[0])
+	}
+	os.Exit(0)
+}
+
+// start starts a grandchild that shares stdout, and prints its pid.
+func start(what string, session bool) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), badChild+"="+what)
+	launchBad(cmd, session)
+	return cmd
+}
+
+func launchBad(cmd *exec.Cmd, session bool) {
+	cmd.Stdout = os.Stdout
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: session}
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	fmt.Printf("pid %d\n", cmd.Process.Pid)
+}
