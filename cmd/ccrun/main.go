@@ -1,0 +1,130 @@
+// Command ccrun runs Claude Code headlessly on any model, within a budget, and hands over the bill.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/ccrun/ccrun/runner"
+)
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args, runner.System{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(), Signals: signals, Version: version(),
+	}))
+}
+
+// exitError carries an exit code that was reported already.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// run is the whole program: its result is the exit code.
+func run(args []string, sys runner.System) int {
+	args, rest := cut(args)
+	cli.FlagStringer = flagLine
+	app := &cli.Command{
+		Name:                      "ccrun",
+		Usage:                     "run Claude Code headlessly on any model, within a budget, and hand over the bill",
+		UsageText:                 "ccrun run --model deepseek/deepseek-flash -p \"Fix the failing test\"\nccrun run --demo",
+		Suggest:                   true,
+		HideHelpCommand:           true,
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true,
+		Writer:                    sys.Stdout,
+		ErrWriter:                 sys.Stderr,
+		ExitErrHandler:            func(context.Context, *cli.Command, error) {}, // main exits, once
+		OnUsageError:              badUsage,
+		Commands:                  []*cli.Command{runCommand(sys, rest), serveCommand(sys), modelsCommand(sys), configCommand(sys), versionCommand(sys)},
+		Action: func(_ context.Context, c *cli.Command) error {
+			if name := c.Args().First(); name != "" {
+				return unknownCommand(c, name)
+			}
+			return cli.ShowRootCommandHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		inherit(c)
+	}
+	err := app.Run(context.Background(), args)
+	switch e := err.(type) {
+	case nil:
+		return 0
+	case exitError:
+		return int(e)
+	}
+	fmt.Fprintln(sys.Stderr, "ccrun: "+err.Error())
+	return runner.Config.Code()
+}
+
+// inherit gives a command what the library does not hand down.
+func inherit(c *cli.Command) {
+	c.OnUsageError, c.Suggest, c.HideHelpCommand, c.DisableSliceFlagSeparator = badUsage, true, true, true
+	for _, sub := range c.Commands {
+		inherit(sub)
+	}
+}
+
+// cut takes what stands behind "--" away: it is Claude Code's, and no word of it is read here.
+func cut(args []string) (ours, rest []string) {
+	for i, a := range args {
+		if a == "--" {
+			return args[:i], args[i+1:]
+		}
+	}
+	return args, nil
+}
+
+// badUsage says what is wrong with a flag, and which one was meant.
+func badUsage(_ context.Context, c *cli.Command, err error, _ bool) error {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		name = strings.TrimLeft(name, "-")
+		text = "unknown flag --" + name
+		if meant := cli.SuggestFlag(c.Flags, name, true); meant != "" {
+			text += ": did you mean " + meant + "?"
+		}
+	}
+	// The library writes every flag with one dash.
+	text = strings.Replace(text, "for flag -", "for flag --", 1)
+	return fmt.Errorf("%s (see %s --help)", text, c.FullName())
+}
+
+func unknownCommand(c *cli.Command, name string) error {
+	if meant := cli.SuggestCommand(c.Commands, name); meant != "" {
+		return fmt.Errorf("unknown command %q: did you mean %q? (see ccrun --help)", name, meant)
+	}
+	return fmt.Errorf("unknown command %q (see ccrun --help)", name)
+}
+
+// noArgs refuses words that no flag takes: a forgotten -p must not be a prompt that is lost.
+func noArgs(c *cli.Command, hint string) error {
+	if c.Args().Present() {
+		return fmt.Errorf("unexpected argument %q: %s", c.Args().First(), hint)
+	}
+	return nil
+}
+
+func getenv(environ []string) func(string) string {
+	m := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			m[k] = v
+		}
+	}
+	return func(name string) string { return m[name] }
+}
+
+func line(w io.Writer, format string, args ...any) error {
+	_, err := fmt.Fprintf(w, format+"\n", args...)
+	return err
+}

@@ -1,0 +1,232 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ccrun/ccrun/proxy/anthropic"
+	"github.com/ccrun/ccrun/proxy/cassette"
+	"github.com/ccrun/ccrun/proxy/dialect"
+	"github.com/ccrun/ccrun/proxy/route"
+	"github.com/ccrun/ccrun/proxy/upstream"
+	"github.com/ccrun/ccrun/proxy/usage"
+)
+
+// errClient is a connection to the client that broke: no other attempt helps.
+var errClient = errors.New("the client went away")
+
+// attempt asks one target, and writes its answer to x.out. Whatever happens there is one entry in the ledger; an error is
+// an *anthropic.Error, or that of a client that went away.
+func (s *Server) attempt(ctx context.Context, t route.Target, x *exchange, n int) error {
+	p := s.providers[strings.ToLower(t.Provider)]
+	if p == nil {
+		e := anthropic.ForStatus(http.StatusNotFound, fmt.Sprintf("no provider %q is configured", t.Provider))
+		e.Fault = anthropic.FaultConfig
+		return e
+	}
+	entry := usage.Entry{
+		Request: x.number, Attempt: n, Sent: s.o.Now(), Session: x.session, Agent: x.agent, Class: x.class,
+		Scenario: x.decision.Scenario, Reason: x.decision.Reason, Provider: p.Name, Model: t.Model,
+	}
+	row := p.rowFor(t.Model)
+	call, err := row.Dialect.Encode(x.req, dialect.Options{
+		Model: t.Model, Limits: s.Limits(p.Name, t.Model), Session: x.session, NewID: newID,
+	})
+	if err != nil { // nothing was sent: no entry
+		return fmt.Errorf("writing the request for provider %s: %w", p.Name, err)
+	}
+	for _, note := range call.Notes {
+		s.o.Log.Debug(note, "provider", p.Name, "model", t.Model, "request", x.number)
+	}
+	ctx = cassette.With(ctx, cassette.Tag{Request: x.number, Attempt: n, Class: x.class, Prompt: x.prompt})
+	err = s.send(ctx, p, row, &call, x, &entry)
+	s.settle(p, &entry, x, err)
+	return err
+}
+
+// send makes the call and copies its answer, noting what is learnt on the way.
+func (s *Server) send(ctx context.Context, p *provider, row dialect.Row, call *dialect.Call, x *exchange, entry *usage.Entry) error {
+	var wait func()
+	if f, ok := x.out.(interface{ Flush() error }); ok {
+		wait = func() { _ = f.Flush() } // a broken client shows at the next Write
+	}
+	quiet := time.Duration(0)
+	if !x.req.Stream {
+		quiet = wholeReply
+	}
+	start := time.Now()
+	defer func() { entry.Took = time.Since(start) }()
+	var sent atomic.Bool
+	reply, err := s.pool.Do(ctx, upstream.Ask{Provider: &p.Provider.Provider, Call: call, Quiet: quiet, Wait: wait, Sent: func() { sent.Store(true) }})
+	entry.Reached = sent.Load()
+	if err != nil {
+		return err
+	}
+	entry.First = time.Since(start)
+	entry.Status = reply.Status
+	if reply.Status < 200 || reply.Status > 299 {
+		e := row.Dialect.Error(reply.Reply)
+		reply.Close()
+		return e
+	}
+	for e, err := range call.Decode(reply.Reply) {
+		if err != nil {
+			reply.Abort()
+			return truncated(p, err)
+		}
+		note(entry, e)
+		if err := x.out.Write(e); err != nil {
+			reply.Abort()
+			return fmt.Errorf("%w: %w", errClient, err)
+		}
+	}
+	reply.Close()
+	if entry.Stop == "" {
+		return truncated(p, dialect.ErrTruncated)
+	}
+	return nil
+}
+
+// wholeReply is how long a provider may take for a reply that is not streamed: Claude Code waits 300 seconds for one.
+const wholeReply = 5 * time.Minute
+
+func note(entry *usage.Entry, e anthropic.Event) {
+	entry.Usage = entry.Usage.Merge(e.Usage)
+	switch e.Kind {
+	case anthropic.Start:
+		entry.Served = e.Text
+	case anthropic.Native:
+		if e.Name != "" {
+			entry.Served = e.Name
+		}
+	case anthropic.Stop:
+		entry.Stop = e.Text
+		if entry.Stop == "" {
+			entry.Stop = "unknown"
+		}
+	}
+}
+
+// truncated makes a client's error of a reply that broke off.
+func truncated(p *provider, err error) error {
+	var e *anthropic.Error
+	if errors.As(err, &e) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	e = anthropic.ForStatus(http.StatusBadGateway, fmt.Sprintf("provider %s: %v", p.Name, err))
+	e.Fault, e.Err = anthropic.FaultNetwork, err
+	return e
+}
+
+// settle prices an attempt and puts it into the ledger.
+func (s *Server) settle(p *provider, entry *usage.Entry, x *exchange, err error) {
+	if err != nil {
+		var e *anthropic.Error
+		switch {
+		case errors.As(err, &e):
+			entry.Fault, entry.Message = e.Fault, e.Message
+		case errors.Is(err, errClient) || errors.Is(err, context.Canceled):
+			entry.Fault, entry.Message = anthropic.FaultCancelled, "the client went away"
+		default:
+			entry.Fault, entry.Message = anthropic.FaultInternal, err.Error()
+		}
+	}
+	if !entry.Usage.Known && entry.Status >= 200 && entry.Status < 300 {
+		entry.Estimate = int64(s.o.Tokens.Count(x.req))
+	}
+	entry.Cost = s.price(p, entry)
+	if x.run.o.Simulated {
+		entry.Cost = usage.Cost{Known: true, Source: "replay", Simulated: true, Would: entry.Cost.Nano, WouldKnown: entry.Cost.Known}
+	}
+	x.run.Ledger.Add(*entry)
+	s.o.Log.Info("request", "n", entry.Request, "class", entry.Class, "route", entry.Scenario,
+		"target", entry.Provider+","+entry.Model, "status", entry.Status, "fault", string(entry.Fault), "message", entry.Message,
+		"input", entry.Usage.Input, "cache_read", entry.Usage.CacheRead, "output", entry.Usage.Output, "took", entry.Took.Round(time.Millisecond))
+}
+
+// price asks the table by the provider's own name, under which prices of the configuration stand, then by what its URL says
+// it is. A name alone, at an unknown URL, may be another seller's: the source says so.
+func (s *Server) price(p *provider, e *usage.Entry) usage.Cost {
+	q := usage.Query{Provider: p.Name, Model: e.Model, Served: e.Served, At: e.Sent}
+	cost := s.o.Prices.Price(e.Usage, q)
+	if cost.Source == "reported" || cost.Source == "config" || cost.Source == "file" || !e.Usage.Known {
+		return cost
+	}
+	if p.Known != "" {
+		q.Provider = p.Known
+		return s.o.Prices.Price(e.Usage, q)
+	}
+	if cost.Known {
+		cost.Source += ", by the provider's name"
+	}
+	return cost
+}
+
+// prompt is the task of a subagent: the last text of its first message. It tells subagents of one class apart.
+func (x *exchange) prompt() string {
+	messages := x.req.Messages()
+	if len(messages) == 0 {
+		return ""
+	}
+	blocks := messages[0].Content
+	for i := len(blocks) - 1; i >= 0; i-- {
+		if blocks[i].Type == "text" {
+			return blocks[i].Text.Text()
+		}
+	}
+	return ""
+}
+
+// anthropicError is what the client is told.
+func anthropicError(err error) *anthropic.Error {
+	if err == nil {
+		return nil
+	}
+	var e *anthropic.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	e = anthropic.ForStatus(http.StatusInternalServerError, err.Error())
+	e.Fault = anthropic.FaultInternal
+	return e
+}
+
+// writeError answers with an HTTP status. An error of a native upstream is passed on byte for byte. What no repeat can mend
+// is marked so: Claude Code repeats a 401 ten times otherwise.
+func writeError(w http.ResponseWriter, e *anthropic.Error) {
+	h := w.Header()
+	body := e.Body
+	for k, v := range e.Header {
+		h[k] = v
+	}
+	if body == nil {
+		body = e.Envelope()
+		h.Set("Content-Type", "application/json")
+		h.Del("Content-Encoding")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if e.Wait > 0 && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", strconv.Itoa(int((e.Wait+time.Second-1)/time.Second)))
+	}
+	if !e.Temporary() && h.Get("X-Should-Retry") == "" {
+		h.Set("X-Should-Retry", "false")
+	}
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(body) // the client went away: nobody is left to tell
+}
+
+// newID makes an id as Anthropic's look: a prefix and 24 letters and digits.
+func newID(prefix string) string {
+	var b [15]byte
+	_, _ = io.ReadFull(rand.Reader, b[:]) // crypto/rand never fails
+	return prefix + strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}

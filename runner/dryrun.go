@@ -1,0 +1,149 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ccrun/ccrun/proxy/usage"
+	"github.com/ccrun/ccrun/runner/agent"
+	"github.com/ccrun/ccrun/runner/config"
+)
+
+// plan is what a dry run shows.
+type plan struct {
+	Claude      string      `json:"claude"`
+	Args        []string    `json:"args"`
+	Stdin       int         `json:"stdin_bytes"`
+	Environment []string    `json:"environment"` // names
+	Cwd         string      `json:"cwd"`
+	OutputDir   string      `json:"output_dir"`
+	Timeout     string      `json:"timeout"`
+	Routes      []planRoute `json:"routes"`
+	Warnings    []string    `json:"warnings"`
+}
+
+type planRoute struct {
+	Scenario string      `json:"scenario"`
+	Targets  []planModel `json:"targets"`
+}
+
+type planModel struct {
+	Provider string    `json:"provider"`
+	Model    string    `json:"model"`
+	Window   int64     `json:"context_window,omitzero"`
+	Price    *planRate `json:"usd_per_million_tokens"` // null: not known
+}
+
+type planRate struct {
+	Input     string `json:"input"`
+	Output    string `json:"output"`
+	CacheRead string `json:"cache_read"`
+	Source    string `json:"source"`
+}
+
+// dryRun shows what would be run: nothing is started, and nothing is written.
+func (r *run) dryRun(ctx context.Context) Result {
+	p, err := r.plan(ctx)
+	if r.router != nil {
+		r.router.close()
+	}
+	if err == nil {
+		err = r.print(p)
+	}
+	reason, message, code := reasonOf(ctx, err)
+	if err != nil {
+		r.log.error("%s", message)
+	}
+	return Result{Reason: reason, Message: message, ExitCode: code}
+}
+
+func (r *run) plan(ctx context.Context) (*plan, error) {
+	if err := r.place(); err != nil {
+		return nil, err
+	}
+	prompt, err := r.task(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.route(); err != nil {
+		return nil, err
+	}
+	inv := r.job.Agent
+	inv.Prompt = prompt
+	args, stdin, err := inv.Args()
+	if err != nil {
+		return nil, because(Config, err)
+	}
+	p := &plan{Claude: r.job.Claude, Args: args, Stdin: len(stdin), Cwd: r.cwd, OutputDir: r.dir,
+		Timeout: r.job.Timeout.String(), Warnings: r.facts.Warnings}
+	for _, kv := range agent.Env(r.environment(inv)) {
+		name, _, _ := strings.Cut(kv, "=")
+		p.Environment = append(p.Environment, name)
+	}
+	for _, s := range r.router.config.Scenarios() {
+		p.Routes = append(p.Routes, r.planRoute(s))
+	}
+	return p, nil
+}
+
+func (r *run) planRoute(s config.Scenario) planRoute {
+	out := planRoute{Scenario: s.Name}
+	for _, t := range s.Targets {
+		m := planModel{Provider: t.Provider, Model: t.Model, Window: r.router.limits(t.Provider, t.Model).Window}
+		if rate, ok := r.router.server.Rate(t.Provider, t.Model, time.Now()); ok {
+			m.Price = &planRate{usage.FormatUSD(rate.Input), usage.FormatUSD(rate.Output), usage.FormatUSD(rate.CacheRead), rate.Source}
+		}
+		out.Targets = append(out.Targets, m)
+	}
+	return out
+}
+
+func (r *run) print(p *plan) error {
+	out := r.job.System.Stdout
+	if r.job.JSON {
+		return json.MarshalWrite(out, p, jsontext.WithIndent("  "))
+	}
+	var b strings.Builder
+	claude := p.Claude
+	if claude == "" {
+		claude = "claude (from $CLAUDE_PATH, the PATH, or npm)"
+	}
+	fmt.Fprintf(&b, "would run in %s, for at most %s:\n  %s", p.Cwd, p.Timeout, claude)
+	for _, a := range p.Args {
+		if len(a) > 200 {
+			a = fmt.Sprintf("%s… (%d bytes)", a[:200], len(a))
+		}
+		fmt.Fprintf(&b, " %s", quoted(a))
+	}
+	if p.Stdin > 0 {
+		fmt.Fprintf(&b, "\n  with the prompt (%d bytes) on standard input", p.Stdin)
+	}
+	fmt.Fprintf(&b, "\nenvironment: %s\nfiles: %s\nroutes:\n", strings.Join(p.Environment, " "), p.OutputDir)
+	for _, s := range p.Routes {
+		for i, t := range s.Targets {
+			name := s.Scenario
+			if i > 0 {
+				name = "  then"
+			}
+			price := "unpriced"
+			if t.Price != nil {
+				price = fmt.Sprintf("$%s in, $%s out, $%s cache read per million tokens (%s)", t.Price.Input, t.Price.Output, t.Price.CacheRead, t.Price.Source)
+			}
+			fmt.Fprintf(&b, "  %-12s %s,%s: %s\n", name, t.Provider, t.Model, price)
+		}
+	}
+	_, err := out.Write([]byte(b.String()))
+	return err
+}
+
+func quoted(a string) string {
+	if a != "" && !strings.ContainsAny(a, " \t\n\"'$`\\*?[](){}<>|&;#~!") {
+		return a
+	}
+	return "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+}

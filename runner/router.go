@@ -1,0 +1,247 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ccrun/ccrun/proxy"
+	"github.com/ccrun/ccrun/proxy/cassette"
+	"github.com/ccrun/ccrun/proxy/dialect"
+	"github.com/ccrun/ccrun/proxy/route"
+	"github.com/ccrun/ccrun/proxy/upstream"
+	"github.com/ccrun/ccrun/proxy/usage"
+	"github.com/ccrun/ccrun/runner/config"
+	"github.com/ccrun/ccrun/runner/demo"
+)
+
+// router is the proxy of one run, on loopback.
+type router struct {
+	url     string
+	config  *config.Config
+	prices  *usage.Table
+	server  *proxy.Server
+	session *proxy.Session
+	http    *http.Server
+
+	recorder *cassette.Recorder
+	player   *cassette.Player
+}
+
+// route starts the router: it listens before the agent is started.
+func (r *run) route() error {
+	c, prices, err := r.configure()
+	if err != nil {
+		return err
+	}
+	rt := &router{config: c, prices: prices}
+	r.router = rt
+	via, err := r.tapes(rt)
+	if err != nil {
+		return err
+	}
+	if rt.server, err = newServer(c, prices, r.getenv, r.log, via); err != nil {
+		return because(Config, err)
+	}
+	if rt.session, err = rt.server.Open(proxy.RunOptions{Simulated: rt.player != nil}); err != nil {
+		return because(Internal, err)
+	}
+	r.secrets.Add(rt.session.Token)
+	r.host.Mask(rt.session.Token)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return because(Internal, fmt.Errorf("starting the router on loopback: %w", err))
+	}
+	rt.listen(l)
+	r.log.detail("the router listens on %s", rt.url)
+	if c.Listen.Host != "" || c.Listen.Port != 0 || c.Listen.APIKey != "" {
+		r.log.info("HOST, PORT and APIKEY are for ccrun serve: a run always takes loopback, a free port and a fresh token")
+	}
+	return nil
+}
+
+func (rt *router) listen(l net.Listener) {
+	rt.url = "http://" + l.Addr().String()
+	rt.http = &http.Server{Handler: rt.server, ReadHeaderTimeout: 10 * time.Second}
+	go rt.http.Serve(l) // it ends with ErrServerClosed
+}
+
+// close ends the router: what is still under way has two seconds.
+func (rt *router) close() {
+	if rt.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if rt.http.Shutdown(ctx) != nil {
+			_ = rt.http.Close() // its listener is closed already
+		}
+	}
+	if rt.session != nil {
+		rt.session.Close()
+	}
+	if rt.server != nil {
+		rt.server.Close()
+	}
+	if rt.player != nil {
+		closeAll(rt.player)
+	}
+}
+
+// configure loads the configuration and the prices.
+func (r *run) configure() (*config.Config, *usage.Table, error) {
+	c, err := r.load()
+	if err != nil {
+		return nil, nil, because(Config, err)
+	}
+	for _, s := range c.Secrets() {
+		r.secrets.Add(s)
+		r.host.Mask(s)
+	}
+	for _, name := range c.WeakSecrets() {
+		r.log.info("the key of provider %s is too short, or its name: it is not hidden in logs", name)
+	}
+	if c.Path != "" {
+		r.log.info("configuration: %s", c.Path)
+	}
+	for _, w := range c.Warnings {
+		r.warn("configuration: %s", w)
+	}
+	prices, err := priceTable(c, r.job.PricesFile)
+	if err != nil {
+		return nil, nil, because(Config, err)
+	}
+	return c, prices, nil
+}
+
+// load reads the configuration. A cassette without one brings its own.
+func (r *run) load() (*config.Config, error) {
+	alone := r.job.ConfigFile == "" && r.job.Model == "" && r.job.Provider == ""
+	if r.job.Demo || r.job.Replay != "" && alone {
+		t, err := r.tape()
+		if err != nil {
+			return nil, err
+		}
+		return configOf(t)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = ""
+	}
+	return config.Load(config.Options{
+		Path: r.job.ConfigFile, Model: r.job.Model, Provider: r.job.Provider, Getenv: r.getenv, Home: home,
+		Keyless: r.job.Replay != "", CheckUse: checkUse,
+	})
+}
+
+func checkUse(name, host string, use []dialect.Use) ([]error, error) {
+	row, err := dialect.Select(name, host, use)
+	return row.Warnings, err
+}
+
+// configOf is what a cassette says of its own providers and routes.
+func configOf(t *cassette.Tape) (*config.Config, error) {
+	provider, model, ok := strings.Cut(t.Header.Route, ",")
+	if !ok {
+		return nil, errors.New("the cassette names no route: give --model or --config")
+	}
+	c := &config.Config{Routes: route.Rules{Default: []route.Target{{Provider: provider, Model: model}}}}
+	for _, p := range t.Header.Providers {
+		c.Providers = append(c.Providers, config.Provider{
+			Upstream: upstream.Provider{Name: p.Name, BaseURL: p.BaseURL, Auth: "none"}, Use: p.Use, ModelUse: p.ModelUse, Known: p.Known, Available: true,
+		})
+	}
+	return c, nil
+}
+
+func (r *run) tape() (*cassette.Tape, error) {
+	if r.job.Demo && r.job.Replay == "" {
+		return demo.Tape()
+	}
+	return cassette.Open(r.job.Replay)
+}
+
+// tapes sets recording and replay up: what stands for the network, or around it.
+func (r *run) tapes(rt *router) (func(http.RoundTripper) http.RoundTripper, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = ""
+	}
+	temp := os.TempDir()
+	if real, err := filepath.EvalSymlinks(temp); err == nil {
+		temp = real
+	}
+	folders := cassette.Folders{Cwd: r.cwd, Home: home, Temp: temp}
+	var via []func(http.RoundTripper) http.RoundTripper
+	if r.job.Demo || r.job.Replay != "" {
+		t, err := r.tape()
+		if err != nil {
+			return nil, because(Config, err)
+		}
+		if rt.player, err = cassette.Play(t, folders); err != nil {
+			return nil, because(Internal, err)
+		}
+		via = append(via, rt.player.Via)
+	}
+	if r.job.Record != "" {
+		rt.recorder = cassette.NewRecorder(folders, r.secrets.String)
+		via = append(via, rt.recorder.Via)
+	}
+	if via == nil {
+		return nil, nil
+	}
+	return func(t http.RoundTripper) http.RoundTripper {
+		for _, v := range via {
+			t = v(t)
+		}
+		return t
+	}, nil
+}
+
+// saveTape writes what was recorded.
+func (r *run) saveTape() {
+	rt := r.router
+	if rt == nil || rt.recorder == nil {
+		return
+	}
+	head := cassette.Header{}
+	if d := rt.config.Routes.Default; len(d) > 0 {
+		head.Route = d[0].Provider + "," + d[0].Model
+	}
+	for _, t := range rt.config.Targets() {
+		p, ok := rt.config.Provider(t.Provider)
+		if !ok || slices.ContainsFunc(head.Providers, func(have cassette.Provider) bool { return have.Name == p.Upstream.Name }) {
+			continue
+		}
+		head.Providers = append(head.Providers, cassette.Provider{Name: p.Upstream.Name, BaseURL: p.Upstream.BaseURL, Use: p.Use, ModelUse: p.ModelUse, Known: p.Known})
+	}
+	if err := rt.recorder.Tape(head).Save(r.job.Record); err != nil {
+		r.warn("%v", err)
+		return
+	}
+	r.facts.Files.Cassette = r.job.Record
+}
+
+// newServer makes the proxy of a configuration.
+func newServer(c *config.Config, prices *usage.Table, getenv func(string) string, l *log, via func(http.RoundTripper) http.RoundTripper) (*proxy.Server, error) {
+	var providers []proxy.Provider
+	var names []string
+	for _, p := range c.Providers {
+		if !p.Available {
+			continue
+		}
+		names = append(names, p.Upstream.Name)
+		providers = append(providers, proxy.Provider{
+			Provider: p.Upstream, Use: p.Use, ModelUse: p.ModelUse, Models: p.Models, Limits: p.Limits, Known: p.Known,
+		})
+	}
+	return proxy.New(proxy.Options{
+		Providers: providers, Router: route.New(c.Routes, names), Prices: prices, Log: l.requests(),
+		Upstream: upstream.Options{Getenv: getenv, Proxy: c.ProxyURL, Via: via},
+	})
+}

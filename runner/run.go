@@ -1,0 +1,267 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ccrun/ccrun/runner/agent"
+	"github.com/ccrun/ccrun/runner/ci"
+	"github.com/ccrun/ccrun/runner/demo"
+	"github.com/ccrun/ccrun/runner/redact"
+	"github.com/ccrun/ccrun/runner/report"
+)
+
+// DefaultTimeout is the time that a run may take where the job does not say.
+const DefaultTimeout = 30 * time.Minute
+
+// run is one job under way: what its parts find out is gathered here, and the report is made of it at the end.
+type run struct {
+	job     Job
+	getenv  func(string) string
+	id      string
+	started time.Time
+
+	host    ci.Host
+	secrets *redact.Set
+	log     *log
+	dir     string // where files go; "" where none can be written
+	scratch string // of the demo
+	cwd     string
+
+	router *router
+	exe    agent.Executable
+
+	facts report.Input // all that is known so far
+	ended Reason
+}
+
+// errTimeout is the cause of a run that took too long.
+type errTimeout struct{ after time.Duration }
+
+func (e errTimeout) Error() string { return "--timeout of " + e.after.String() }
+
+// errSignal is the cause of a run that a signal ended.
+type errSignal struct{ os.Signal }
+
+func (e errSignal) Error() string { return "signal " + e.Signal.String() }
+
+// Run runs a job. It always returns, and writes the report whatever happens.
+func Run(ctx context.Context, j Job) (res Result) {
+	r := begin(j)
+	if j.Timeout <= 0 {
+		j.Timeout = DefaultTimeout
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	clock := time.AfterFunc(j.Timeout, func() { cancel(errTimeout{j.Timeout}) })
+	defer clock.Stop()
+	hurry := make(chan struct{})
+	over := make(chan struct{})
+	defer close(over)
+	go r.watch(j.System.Signals, cancel, hurry, over)
+
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.error("%v\n%s", p, debug.Stack())
+			res = r.finish(ctx, because(Internal, fmt.Errorf("internal error: %v: please report it", p)))
+		}
+	}()
+	if j.DryRun {
+		return r.dryRun(ctx)
+	}
+	return r.finish(ctx, r.do(ctx, hurry))
+}
+
+// begin never fails: what goes wrong here is known to the report.
+func begin(j Job) *run {
+	id := make([]byte, 4)
+	_, _ = rand.Read(id) // crypto/rand never fails
+	now := time.Now()
+	r := &run{job: j, getenv: lookup(j.System.Environ), started: now, secrets: redact.NewSet(nil),
+		id: now.UTC().Format("20060102-150405-") + hex.EncodeToString(id)}
+	r.log = newLog(r.secrets.Writer(j.System.Stderr), j.Quiet, j.Verbose)
+	r.facts = report.Input{Started: now, Redact: r.secrets.String, Version: report.Version{Ccrun: j.System.Version}}
+	return r
+}
+
+func lookup(environ []string) func(string) string {
+	m := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			m[k] = v
+		}
+	}
+	return func(name string) string { return m[name] }
+}
+
+// watch turns signals into the end of the run: the first in good order, with a report at once, the second without waiting.
+func (r *run) watch(signals <-chan os.Signal, cancel context.CancelCauseFunc, hurry, over chan struct{}) {
+	for n := 0; ; n++ {
+		select {
+		case <-over:
+			return
+		case s := <-signals:
+			switch n {
+			case 0:
+				r.log.warn("%s: ending the run", s)
+				cancel(errSignal{s})
+			case 1:
+				close(hurry)
+			}
+		}
+	}
+}
+
+// do is the job. Its error knows its reason.
+func (r *run) do(ctx context.Context, hurry <-chan struct{}) error {
+	if err := r.place(); err != nil {
+		return err
+	}
+	prompt, err := r.task(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.route(); err != nil {
+		return err
+	}
+	if err := r.find(ctx); err != nil {
+		return err
+	}
+	err = r.agent(ctx, prompt, hurry)
+	if err == nil && r.job.Demo {
+		if err := demo.Check(ctx, r.cwd, r.job.System.Environ); err != nil {
+			return because(AgentFailed, err)
+		}
+		r.log.info("the demo's test passes")
+	}
+	return err
+}
+
+// place finds the CI host, the folder to work in and the folder for files.
+func (r *run) place() error {
+	host, err := ci.Detect(r.getenv, r.job.System.Stderr, r.job.CI)
+	if err != nil {
+		return because(Config, err)
+	}
+	r.host = host
+	r.dir = r.job.OutputDir
+	if r.dir == "" {
+		r.dir = ci.OutputDir(r.getenv, r.id)
+	}
+	if r.dir, err = filepath.Abs(r.dir); err == nil {
+		err = os.MkdirAll(r.dir, 0o700)
+	}
+	if err != nil { // a full disk is no reason not to run: the report goes to the log
+		r.warn("the output folder cannot be made: %v", err)
+		r.dir = ""
+	} else if err := exclude(r.dir); err != nil {
+		r.warn("%v", err)
+	}
+	if r.job.Demo {
+		if r.cwd, err = os.MkdirTemp("", "ccrun-demo-"); err != nil {
+			return because(Config, fmt.Errorf("making the demo's folder: %w", err))
+		}
+		r.scratch = r.cwd
+	} else if r.cwd, err = filepath.Abs(r.job.Cwd); err != nil {
+		return because(Config, err)
+	}
+	if r.cwd, err = filepath.EvalSymlinks(r.cwd); err != nil {
+		return because(Config, fmt.Errorf("--cwd: %w", err))
+	}
+	if info, err := os.Stat(r.cwd); err != nil || !info.IsDir() {
+		return because(Config, fmt.Errorf("--cwd: %s is not a folder", r.cwd))
+	}
+	return nil
+}
+
+// task is the prompt; the demo brings its own, and a repository to go with it.
+func (r *run) task(ctx context.Context) (string, error) {
+	if !r.job.Demo {
+		prompt, err := r.job.prompt()
+		if err != nil {
+			return "", because(Config, err)
+		}
+		return prompt, nil
+	}
+	if r.job.Prompt != "" || r.job.PromptFile != "" || r.job.Model != "" || r.job.Cwd != "" {
+		return "", because(Config, errors.New("--demo brings its own task, folder and model: leave out --prompt, --prompt-file, --model and --cwd"))
+	}
+	if err := demo.Lay(ctx, r.cwd, r.job.System.Environ); err != nil {
+		return "", because(Config, err)
+	}
+	r.log.info("demo: a scratch repository in %s", r.cwd)
+	r.job.Agent.AllowedTools = append(r.job.Agent.AllowedTools, demo.Tools)
+	return demo.Prompt, nil
+}
+
+// find gets Claude Code.
+func (r *run) find(ctx context.Context) error {
+	cache, err := os.UserCacheDir()
+	if home := r.getenv("XDG_CACHE_HOME"); err != nil && home != "" {
+		cache = home
+	}
+	r.exe, err = agent.Find(ctx, agent.FindOptions{
+		Path: r.job.Claude, Version: r.job.ClaudeVer, Environ: r.job.System.Environ, CacheDir: cache, Log: r.log.plain(),
+	})
+	r.facts.Version.Claude = r.exe.Version
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, agent.ErrNotFound):
+		return because(NotFound, err)
+	case errors.Is(err, agent.ErrNotExecutable):
+		return because(NotExecutable, err)
+	case err != nil:
+		return because(NotFound, err)
+	}
+	return nil
+}
+
+func (r *run) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.facts.Warnings = append(r.facts.Warnings, text)
+	r.log.warn("%s", text)
+}
+
+// reasonOf is why a run ended, and the words for it.
+func reasonOf(ctx context.Context, err error) (Reason, string, int) {
+	var f *fault
+	var late errTimeout
+	var sig errSignal
+	cause := context.Cause(ctx)
+	switch {
+	case err == nil:
+		return OK, "", OK.Code()
+	case errors.As(cause, &sig):
+		code := Interrupted.Code()
+		if sig.Signal == syscall.SIGTERM {
+			code = 143
+		}
+		return Interrupted, "the run was ended by " + sig.Signal.String(), code
+	case errors.As(cause, &late):
+		return Timeout, fmt.Sprintf("the run took longer than --timeout (%s): give it more time, or a smaller task", late.after), Timeout.Code()
+	case cause != nil:
+		return Interrupted, cause.Error(), Interrupted.Code()
+	case errors.As(err, &f):
+		return f.reason, f.Error(), f.reason.Code()
+	}
+	return Internal, err.Error(), Internal.Code()
+}
+
+func closeAll(all ...io.Closer) {
+	for _, c := range all {
+		if c != nil {
+			_ = c.Close() // only listeners and files that were read
+		}
+	}
+}
