@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ const resultGrace = 10 * time.Second
 
 // shellGrace is the same where only shell commands run on in the background: a test run may end and begin another turn, a
 // development server never ends.
-const shellGrace = 5 * time.Minute
+const shellGrace = 2 * time.Minute
 
 // The schedules of signals that end a child. A CI host gives a cancelled job 7.5 s at most, and the report comes after.
 const (
@@ -44,9 +45,9 @@ func (r *run) agent(ctx context.Context, prompt string, hurry <-chan struct{}) e
 	defer closeSave()
 	said := r.log.plain()
 	watcher := agent.NewWatcher(agent.WatchOptions{Log: said, Verbose: r.job.Verbose, Save: save, Structured: inv.JSONSchema != ""})
-	stderr := &tail{next: said}
+	stderr := &tail{next: unrecognized{said}}
 	cmd := process.Command{
-		Path: r.exe.Path, Args: args, Env: append(agent.Env(r.environment(inv)), fmt.Sprintf("CLAUDE_CODE_MAX_RETRIES=%d", clientRetries)), Dir: r.cwd, Stdin: stdin,
+		Path: r.exe.Path, Args: args, Env: agent.Env(r.environment(inv)), Dir: r.cwd, Stdin: stdin,
 		Stdout: watcher, Stderr: stderr, Done: afterFinal(ctx, watcher.Final()), DoneGrace: -1, Hurry: hurry,
 		Schedule: func(cause error) (time.Duration, time.Duration) {
 			if errors.As(cause, new(errSignal)) {
@@ -122,7 +123,7 @@ func (r *run) environment(inv agent.Invocation) agent.EnvOptions {
 	rt := r.router
 	return agent.EnvOptions{
 		Environ: r.job.System.Environ, PassEnv: r.job.PassEnv, BaseURL: rt.url, Token: rt.session.Token,
-		Timeout: rt.config.APITimeout, ContextTokens: rt.window(), OutputTokens: rt.output(), Capabilities: rt.capabilities(),
+		Timeout: rt.config.APITimeout, ContextTokens: rt.window(), OutputTokens: rt.output(), Capabilities: rt.capabilities(), Retries: clientRetries,
 		Root: os.Geteuid() == 0, Bypass: inv.Bypass(),
 	}
 }
@@ -205,7 +206,7 @@ func (r *run) judge(ctx context.Context, v agent.Verdict, exit process.Exit) err
 		r.facts.SessionID = v.SessionID
 	}
 	for _, d := range v.Denials {
-		r.facts.Denied = append(r.facts.Denied, report.Denial{Tool: d.Tool, Detail: ""})
+		r.facts.Denied = append(r.facts.Denied, report.Denial{Tool: d.Tool, Detail: d.Detail()})
 	}
 	if len(v.Denials) > 0 {
 		r.warn("%d tool calls were denied: allow them with --allowed-tools", len(v.Denials))
@@ -215,6 +216,9 @@ func (r *run) judge(ctx context.Context, v agent.Verdict, exit process.Exit) err
 		if err := rt.player.Fault(); err != nil {
 			return because(APIError, err)
 		}
+	}
+	if v.Stopped > 0 {
+		r.warn("Claude Code stopped %d background agents before they were done", v.Stopped)
 	}
 	entries := rt.session.Ledger.Entries()
 	if !v.OK {
@@ -278,6 +282,16 @@ func (r *run) leftovers(exit process.Exit, w *agent.Watcher) {
 			r.warn("%v", err)
 		}
 	}
+}
+
+// unrecognized drops Claude Code's remark that it does not know the model's name: the name is ours, and meant so.
+type unrecognized struct{ next io.Writer }
+
+func (u unrecognized) Write(p []byte) (int, error) {
+	if bytes.HasPrefix(p, []byte("[claude-code:unrecognized_model]")) && bytes.Count(p, []byte("\n")) <= 1 {
+		return len(p), nil
+	}
+	return u.next.Write(p)
 }
 
 // tail passes everything on and remembers the end of it.

@@ -54,7 +54,7 @@ type Command struct {
 
 // Exit tells how a child ended.
 type Exit struct {
-	Code     int           // 128+n where signal n ended it; -1: it could not be killed
+	Code     int           // 128+n where signal n ended it; -1: it could not be killed, or SweepErr tells why it is not known
 	Signal   string        // "SIGKILL"; "" where it exited
 	Duration time.Duration // from its start to its end
 	Stopped  error         // why it was stopped: the cause of ctx, ErrOverstayed or ErrHurried; nil: it ended by itself
@@ -74,8 +74,10 @@ func (e Exit) String() string {
 	switch {
 	case e.Signal != "":
 		s = "killed by " + e.Signal
-	case e.Code < 0:
+	case e.Code < 0 && e.Unkilled > 0:
 		s = "could not be killed"
+	case e.Code < 0:
+		s = "exit code unknown"
 	}
 	if e.Stopped != nil {
 		s += " (" + e.Stopped.Error() + ")"
@@ -113,9 +115,10 @@ func Run(ctx context.Context, c Command) (Exit, error) {
 
 	began := time.Now()
 	exited := make(chan struct{})
+	var waitErr error // read it after exited
 	go func() {
 		defer close(exited)
-		_ = cmd.Wait() // what it says stands in cmd.ProcessState
+		waitErr = cmd.Wait()
 		tree.reaped()
 	}()
 	p.pump()
@@ -123,9 +126,12 @@ func Run(ctx context.Context, c Command) (Exit, error) {
 	s := supervisor{c: c, tree: tree, exited: exited}
 	s.run(ctx)
 	e := Exit{Code: -1, Duration: time.Since(began), Stopped: s.stopped}
-	if s.stage == lost {
+	switch {
+	case s.stage == lost:
 		e.Unkilled = 1
-	} else {
+	case cmd.ProcessState == nil:
+		s.errs.add(fmt.Errorf("waiting for the child, its exit code is lost: %w", waitErr))
+	default:
 		e.Code, e.Signal = status(cmd.ProcessState)
 	}
 	s.sweep(&e)

@@ -456,7 +456,8 @@ func TestExitString(t *testing.T) {
 	for want, e := range map[string]Exit{
 		"exit code 1":                           {Code: 1},
 		"killed by SIGTERM (the time is over)":  {Code: 143, Signal: "SIGTERM", Stopped: errTime},
-		"could not be killed (killed at once)":  {Code: -1, Stopped: ErrHurried},
+		"could not be killed (killed at once)":  {Code: -1, Unkilled: 1, Stopped: ErrHurried},
+		"exit code unknown":                     {Code: -1},
 		"exit code 0 (" + errTime.Error() + ")": {Stopped: errTime},
 	} {
 		if e.String() != want {

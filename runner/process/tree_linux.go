@@ -136,7 +136,7 @@ func (t *tree) members() ([]proc, error) {
 func rootOf(p, self proc, all map[int]proc) (proc, bool) {
 	for hops := 0; p.pid != 0 && hops < len(all); hops++ { // a chain read while it changes could be a ring
 		if p.parent == self.pid {
-			return p, true
+			return p, p.session != self.session
 		}
 		p = all[p.parent] // none (pid 0) where the chain ends above us
 	}

@@ -1,0 +1,188 @@
+package agent
+
+import (
+	"path"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// MinContextTokens is the smallest window in which Claude Code can work: its own prompt and tools take about 12,000
+// tokens, and it keeps 13,000 free beside the room for an answer.
+const MinContextTokens = 32_000
+
+// EnvOptions is what the child's environment is made from.
+type EnvOptions struct {
+	Environ []string // the parent's, as "NAME=value"
+	PassEnv []string // names, or patterns such as "MYAPP_*", that the user wants the child to have too
+
+	BaseURL string // of the router, as http://127.0.0.1:41234
+	Token   string // of this run
+
+	Home      string // HOME; the parent's where empty. Claude Code falls back to the account's home where it is unset
+	ConfigDir string // CLAUDE_CONFIG_DIR; ~/.claude where empty
+
+	Timeout       time.Duration // until the headers of a reply; 0: Claude Code's own 10 minutes
+	ContextTokens int64         // the window, prompt and answer together; 0: not known, 200,000 is taken
+	OutputTokens  int64         // at most asked for in one request; 0: not known
+	Retries       int           // how often Claude Code repeats a failing request; 0: its own 10 times, about three minutes
+	Capabilities  string        // CLAUDE_CODE_MODEL_CAPABILITIES, such as "-mid_conv_system,-effort"
+
+	Root   bool // we run as root
+	Bypass bool // the user asked to bypass permissions; see Invocation.Bypass
+}
+
+// Env makes the child's environment: what of the parent's is allowed, then what Claude Code needs to reach the router and
+// to ask nothing, which wins. Sorted by name.
+//
+// The parent's come from an allow-list (allowedNames, allowedPrefixes) and PassEnv. A name that looks like that of a
+// secret is dropped, even where a list or a pattern allows it; only PassEnv with the full name lets it through. The
+// run's own address and token cannot be replaced.
+func Env(o EnvOptions) []string {
+	env := map[string]string{}
+	for _, kv := range o.Environ {
+		name, value, ok := strings.Cut(kv, "=")
+		if ok && name != "" && o.allows(name) {
+			env[name] = value
+		}
+	}
+	if o.Home != "" {
+		env["HOME"] = o.Home
+	}
+	if o.ConfigDir != "" {
+		env["CLAUDE_CONFIG_DIR"] = o.ConfigDir
+	}
+	o.limits(env)
+	noProxy(env)
+	for name, value := range fixed {
+		env[name] = value
+	}
+	env["ANTHROPIC_BASE_URL"] = o.BaseURL
+	env["ANTHROPIC_AUTH_TOKEN"] = o.Token // sent as Bearer
+	env["ANTHROPIC_API_KEY"] = o.Token    // sent as x-api-key; some modes look only for this one
+	if o.Retries > 0 {
+		env["CLAUDE_CODE_MAX_RETRIES"] = strconv.Itoa(o.Retries)
+	}
+	if o.Capabilities != "" {
+		env["CLAUDE_CODE_MODEL_CAPABILITIES"] = o.Capabilities
+	}
+	if o.Root && o.Bypass {
+		env["IS_SANDBOX"] = "1" // without it Claude Code refuses to bypass permissions as root
+	}
+
+	out := make([]string, 0, len(env))
+	for name, value := range env {
+		out = append(out, name+"="+value)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// limits sets the clock, the window and the length of an answer. What the user set for the length stays.
+//
+// Measured with ModelMain: CLAUDE_CODE_MAX_CONTEXT_TOKENS is the window itself, at any size. The conversation is compacted
+// when the reported usage reaches window - 13,000 - min(answer, 20,000). CLAUDE_CODE_AUTO_COMPACT_WINDOW only moves that
+// point and only down; without either, 1,000,000 is assumed, or 200,000 with CLAUDE_CODE_DISABLE_1M_CONTEXT.
+func (o EnvOptions) limits(env map[string]string) {
+	if o.Timeout > 0 {
+		env["API_TIMEOUT_MS"] = strconv.FormatInt(o.Timeout.Milliseconds(), 10)
+	}
+	output := o.OutputTokens
+	if o.ContextTokens > 0 {
+		env["CLAUDE_CODE_MAX_CONTEXT_TOKENS"] = strconv.FormatInt(o.ContextTokens, 10)
+		if output == 0 && o.ContextTokens < 128_000 {
+			// The default of 32,000 would be half of a small window, and more than one of 16,000 holds.
+			output = o.ContextTokens / 8
+		}
+	} else {
+		env["CLAUDE_CODE_DISABLE_1M_CONTEXT"] = "1"
+	}
+	if _, set := env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"]; !set && output > 0 {
+		env["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = strconv.FormatInt(output, 10)
+	}
+}
+
+// noProxy keeps the way to the router direct. Claude Code sends even loopback requests to a proxy; the number must stand
+// there, as "localhost" does not match an address. Both spellings are set: tools differ in which they read.
+func noProxy(env map[string]string) {
+	var list []string
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		for host := range strings.SplitSeq(env[name], ",") {
+			if host = strings.TrimSpace(host); host != "" && !slices.Contains(list, host) {
+				list = append(list, host)
+			}
+		}
+	}
+	for _, host := range []string{"127.0.0.1", "localhost", "::1"} {
+		if !slices.Contains(list, host) {
+			list = append(list, host)
+		}
+	}
+	env["NO_PROXY"] = strings.Join(list, ",")
+	env["no_proxy"] = env["NO_PROXY"]
+}
+
+// fixed is what every child gets.
+var fixed = map[string]string{
+	"ANTHROPIC_DEFAULT_OPUS_MODEL":   ModelOpus,
+	"ANTHROPIC_DEFAULT_SONNET_MODEL": ModelSonnet,
+	"ANTHROPIC_DEFAULT_HAIKU_MODEL":  ModelHaiku,
+	"ANTHROPIC_DEFAULT_FABLE_MODEL":  ModelFable,
+	"ANTHROPIC_SMALL_FAST_MODEL":     ModelHaiku,
+	"CLAUDE_CODE_SUBAGENT_MODEL":     ModelSubagent, // for an agent that names no model; one that does keeps its own
+
+	"CI":                  "true",
+	"TERM":                "dumb",
+	"FORCE_COLOR":         "0",
+	"NODE_NO_READLINE":    "1",
+	"GIT_TERMINAL_PROMPT": "0", // git must fail, not ask
+
+	"DISABLE_TELEMETRY":                        "1",
+	"DISABLE_ERROR_REPORTING":                  "1",
+	"DISABLE_AUTOUPDATER":                      "1",
+	"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", // no request to any host but the router
+	"CLAUDE_CODE_DISABLE_CRON":                 "1", // a run ends with its answer; a wake-up set for later would keep it alive
+
+	"CLAUDE_CODE_ATTRIBUTION_HEADER":   "0", // a text in front of the system prompt that changes and so defeats prompt caches
+	"CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1", // tells the router each request's class and agent
+}
+
+// secret matches the names of variables that are likely to hold one.
+var secret = regexp.MustCompile(`(?i)(API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|_KEY$|TOKEN$|TOKEN_|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|_AUTH$|_PAT$)`)
+
+// tunable are Claude Code's own settings whose names only look like those of secrets.
+var tunable = map[string]bool{
+	"CLAUDE_CODE_MAX_OUTPUT_TOKENS": true, "MAX_THINKING_TOKENS": true, "MAX_MCP_OUTPUT_TOKENS": true,
+}
+
+func (o EnvOptions) allows(name string) bool {
+	if slices.ContainsFunc(o.PassEnv, func(p string) bool { return sameName(p, name) }) {
+		return true
+	}
+	if secret.MatchString(name) && !tunable[name] {
+		return false
+	}
+	listed := name
+	if runtime.GOOS == "windows" {
+		listed = strings.ToUpper(name) // names have no case there: Path is PATH
+	}
+	if allowedNames[listed] || tunable[name] {
+		return true
+	}
+	for _, prefix := range allowedPrefixes {
+		if strings.HasPrefix(listed, prefix) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(o.PassEnv, func(p string) bool { ok, _ := path.Match(p, name); return ok })
+}
+
+func sameName(a, b string) bool {
+	if runtime.GOOS == "windows" {
+		return strings.EqualFold(a, b)
+	}
+	return a == b
+}
