@@ -56,6 +56,9 @@ func (r *run) agent(ctx context.Context, prompt string, hurry <-chan struct{}) e
 			return interruptWait, terminateWait
 		},
 	}
+	if w := r.router.window(); w > 0 && w < agent.MinContextTokens {
+		r.warn("a context window of %d tokens is too small: Claude Code needs %d to work in", w, agent.MinContextTokens)
+	}
 	r.log.info("running Claude Code %s in %s", r.exe.Version, r.cwd)
 	told := make(chan struct{})
 	stopTelling := context.AfterFunc(ctx, func() { defer close(told); r.provisional(ctx) })

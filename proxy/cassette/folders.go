@@ -132,8 +132,8 @@ type item struct {
 const cutAt = 32
 
 // portable joins the deltas of a stream, puts placeholders into the whole texts, and cuts them anew: a path that arrived in
-// two pieces is a path again.
-func (f Folders) portable(lines []string) []string {
+// two pieces is a path again, and a secret that did is seen as one by redact.
+func (f Folders) portable(lines []string, redact func(string) string) []string {
 	var items []*item
 	for _, frame := range frames(lines) {
 		items = append(items, take(&items, frame)...)
@@ -152,7 +152,7 @@ func (f Folders) portable(lines []string) []string {
 		} else {
 			text = f.hide(text, identity, "")
 		}
-		for _, piece := range pieces(text) {
+		for _, piece := range pieces(redact(text)) {
 			for i, l := range it.lines {
 				if i == it.at {
 					l = setLeaf(l, it.leaf.path, piece)

@@ -98,7 +98,7 @@ func (r *Recorder) body(a *Attempt, body []byte) {
 	text := strings.ReplaceAll(string(body), "\r\n", "\n")
 	lines := strings.Split(text, "\n")
 	if strings.HasPrefix(a.Header["Content-Type"], "text/event-stream") {
-		lines = r.folders.portable(lines)
+		lines = r.folders.portable(lines, r.redact)
 	} else {
 		for i, l := range lines {
 			lines[i] = r.folders.hideRaw(l)

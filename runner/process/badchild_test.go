@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +21,13 @@ const (
 	badChild  = "PROCESS_TEST_CHILD" // names what this binary is to do instead of testing
 	floodSize = 10 << 20
 )
+
+// Only here can the first thread be kept for main.
+func init() {
+	if os.Getenv(badChild) == "headless" {
+		runtime.LockOSThread()
+	}
+}
 
 func TestMain(m *testing.M) {
 	if what := os.Getenv(badChild); what != "" {
@@ -95,6 +103,18 @@ func misbehave(args []string) {
 		for range 3 {
 			start("exit 0", true)
 		}
+	case "behead": // leaves an orphan whose first thread is dead, so that it looks like a zombie (Linux)
+		cmd := start("headless", true)
+		stat := fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid)
+		for {
+			if b, _ := os.ReadFile(stat); bytes.Contains(b, []byte(") Z ")) {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	case "headless":
+		go time.Sleep(time.Hour)
+		_, _, _ = syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0) // ends this thread alone
 	case "polite": // leaves an orphan that tidies up when it is asked to
 		r, w, err := os.Pipe()
 		if err != nil {

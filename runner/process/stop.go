@@ -140,7 +140,7 @@ func (s *supervisor) sweep(e *Exit) {
 		patience = now
 	}
 	end := max(patience.Sub(now), 0) + killWait
-	hurry := s.c.Hurry
+	hurry, clear := s.c.Hurry, false
 	for {
 		left, err := s.tree.left()
 		if !s.errs.add(err) && len(left) == 0 {
@@ -152,8 +152,12 @@ func (s *supervisor) sweep(e *Exit) {
 			}
 		}
 		e.Lingering = len(seen)
-		if len(left) == 0 {
+		if len(left) == 0 && clear {
 			return
+		}
+		// A daemon whose parent dies while the list is read is missing in it once.
+		if clear = len(left) == 0; clear {
+			continue
 		}
 		if time.Since(now) >= end {
 			e.Lingering -= len(left)

@@ -216,10 +216,12 @@ func processes() (map[int]proc, error) {
 func parseStat(pid int, stat []byte) (proc, bool) {
 	i := bytes.LastIndexByte(stat, ')')
 	f := strings.Fields(string(stat[i+1:]))
-	if i < 0 || len(f) < 4 {
+	if i < 0 || len(f) < 18 {
 		return proc{}, false
 	}
 	parent, err1 := strconv.Atoi(f[1])
 	session, err2 := strconv.Atoi(f[3])
-	return proc{pid: pid, parent: parent, session: session, dead: f[0] == "Z" || f[0] == "X"}, err1 == nil && err2 == nil
+	// The state is that of the first thread. Where others live on, the process does.
+	dead := (f[0] == "Z" || f[0] == "X") && (f[17] == "0" || f[17] == "1")
+	return proc{pid: pid, parent: parent, session: session, dead: dead}, err1 == nil && err2 == nil
 }

@@ -24,6 +24,7 @@ func TestSweep(t *testing.T) {
 		{child: "setsid", lingering: 1},
 		{child: "double", lingering: 1},
 		{child: "wiped", lingering: 1},
+		{child: "behead", lingering: 1},
 		{child: "wait", cancel: true, lingering: 1},
 	}
 	for _, tt := range tests {
@@ -159,17 +160,20 @@ func TestReapsWhileRunning(t *testing.T) {
 }
 
 func TestParseStat(t *testing.T) {
+	const rest = " 0 -1 0 0 0 0 0 0 0 0 0 20 0 " // up to the number of threads
 	tests := map[string]struct {
 		want proc
 		ok   bool
 	}{
-		"12 (bash) S 1 12 10 0 -1":        {proc{pid: 12, parent: 1, session: 10}, true},
-		"12 (a) Z 9 (b) Z 7 12 11 0 -1":   {proc{pid: 12, parent: 7, session: 11, dead: true}, true},
-		"12 (tmux: server) R 3 4 5 0 -1":  {proc{pid: 12, parent: 3, session: 5}, true},
-		"12 (new\nline) X 3 4 5 34816 -1": {proc{pid: 12, parent: 3, session: 5, dead: true}, true},
-		"12 (bash":                        {},
-		"12 (bash) S x y z":               {},
-		"":                                {},
+		"12 (bash) S 1 12 10" + rest + "1 0":       {proc{pid: 12, parent: 1, session: 10}, true},
+		"12 (a) Z 9 (b) Z 7 12 11" + rest + "1 0":  {proc{pid: 12, parent: 7, session: 11, dead: true}, true},
+		"12 (headless) Z 7 12 11" + rest + "3 0":   {proc{pid: 12, parent: 7, session: 11}, true},
+		"12 (tmux: server) R 3 4 5" + rest + "9 0": {proc{pid: 12, parent: 3, session: 5}, true},
+		"12 (new\nline) X 3 4 5" + rest + "0 0":    {proc{pid: 12, parent: 3, session: 5, dead: true}, true},
+		"12 (bash":                                 {},
+		"12 (bash) S 1 12 10 0 -1":                 {},
+		"12 (bash) S x y z" + rest + "1 0":         {},
+		"":                                         {},
 	}
 	for stat, tt := range tests {
 		got, ok := parseStat(12, []byte(stat))
