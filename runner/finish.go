@@ -94,6 +94,9 @@ func (r *run) tell(rep *report.Report) {
 	if rep.Conclusion == report.Failure { // first: a host shows ten of each
 		r.host.Annotate(ci.Error, fmt.Sprintf("%s: %s", rep.Reason, rep.Message))
 	}
+	if r.job.Quiet {
+		return
+	}
 	for _, w := range rep.Warnings {
 		r.host.Annotate(ci.Warning, w)
 	}
@@ -130,7 +133,7 @@ func (r *run) show(rep *report.Report) {
 		}
 		return
 	}
-	if rep.Conclusion != report.Success {
+	if rep.Conclusion != report.Success && (r.host == nil || rep.Conclusion != report.Failure) { // a failure was annotated
 		r.log.error("%s: %s", rep.Reason, rep.Message)
 	}
 }

@@ -220,7 +220,11 @@ func (r *run) saveTape() {
 		}
 		head.Providers = append(head.Providers, cassette.Provider{Name: p.Upstream.Name, BaseURL: p.Upstream.BaseURL, Use: p.Use, ModelUse: p.ModelUse, Known: p.Known})
 	}
-	if err := rt.recorder.Tape(head).Save(r.job.Record); err != nil {
+	t, err := rt.recorder.Tape(head)
+	if err == nil {
+		err = t.Save(r.job.Record)
+	}
+	if err != nil {
 		r.warn("%v", err)
 		return
 	}

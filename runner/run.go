@@ -147,33 +147,26 @@ func (r *run) do(ctx context.Context, hurry <-chan struct{}) error {
 	return err
 }
 
-// place finds the CI host, the folder to work in and the folder for files.
+// place finds the CI host, the folder for files and the folder to work in. A dry run makes neither.
 func (r *run) place() error {
 	host, err := ci.Detect(r.getenv, r.job.System.Stderr, r.job.CI)
-	if err != nil {
+	r.host = host
+	r.folder()
+	if err != nil { // after the folder: this too has its report
 		return because(Config, err)
 	}
-	r.host = host
-	r.dir = r.job.OutputDir
-	if r.dir == "" {
-		r.dir = ci.OutputDir(r.getenv, r.id)
-	}
-	if r.dir, err = filepath.Abs(r.dir); err == nil {
-		err = os.MkdirAll(r.dir, 0o700)
-	}
-	if err != nil { // a full disk is no reason not to run: the report goes to the log
-		r.warn("the output folder cannot be made: %v", err)
-		r.dir = ""
-	} else if err := exclude(r.dir); err != nil {
-		r.warn("%v", err)
-	}
-	if r.job.Demo {
+	switch {
+	case r.job.Demo && r.job.DryRun:
+		r.cwd = os.TempDir() // the demo's folder would be made there
+	case r.job.Demo:
 		if r.cwd, err = os.MkdirTemp("", "ccrun-demo-"); err != nil {
 			return because(Config, fmt.Errorf("making the demo's folder: %w", err))
 		}
 		r.scratch = r.cwd
-	} else if r.cwd, err = filepath.Abs(r.job.Cwd); err != nil {
-		return because(Config, err)
+	default:
+		if r.cwd, err = filepath.Abs(r.job.Cwd); err != nil {
+			return because(Config, err)
+		}
 	}
 	if r.cwd, err = filepath.EvalSymlinks(r.cwd); err != nil {
 		return because(Config, fmt.Errorf("--cwd: %w", err))
@@ -182,6 +175,29 @@ func (r *run) place() error {
 		return because(Config, fmt.Errorf("--cwd: %s is not a folder", r.cwd))
 	}
 	return nil
+}
+
+// folder makes the folder for files. Where it cannot, the job goes on and the report goes to the log.
+func (r *run) folder() {
+	dir := r.job.OutputDir
+	if dir == "" {
+		dir = ci.OutputDir(r.getenv, r.id)
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil && !r.job.DryRun {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		r.warn("the output folder cannot be made: %v", err)
+		return
+	}
+	r.dir = dir
+	if r.job.DryRun {
+		return
+	}
+	if err := exclude(dir); err != nil {
+		r.warn("%v", err)
+	}
 }
 
 // task is the prompt; the demo brings its own, and a repository to go with it.
@@ -196,10 +212,12 @@ func (r *run) task(ctx context.Context) (string, error) {
 	if r.job.Prompt != "" || r.job.PromptFile != "" || r.job.Model != "" || r.job.Cwd != "" {
 		return "", because(Config, errors.New("--demo brings its own task, folder and model: leave out --prompt, --prompt-file, --model and --cwd"))
 	}
-	if err := demo.Lay(ctx, r.cwd, r.job.System.Environ); err != nil {
-		return "", because(Config, err)
+	if !r.job.DryRun {
+		if err := demo.Lay(ctx, r.cwd, r.job.System.Environ); err != nil {
+			return "", because(Config, err)
+		}
+		r.log.info("demo: a scratch repository in %s", r.cwd)
 	}
-	r.log.info("demo: a scratch repository in %s", r.cwd)
 	r.job.Agent.AllowedTools = append(r.job.Agent.AllowedTools, demo.Tools)
 	return demo.Prompt, nil
 }

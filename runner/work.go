@@ -63,7 +63,10 @@ func (r *run) agent(ctx context.Context, prompt string, hurry <-chan struct{}) e
 	told := make(chan struct{})
 	stopTelling := context.AfterFunc(ctx, func() { defer close(told); r.provisional(ctx) })
 	try := report.Try{Started: time.Now()}
-	end := r.host.Group("Claude Code")
+	end := func() {}
+	if !r.job.Quiet {
+		end = r.host.Group("Claude Code")
+	}
 	release := r.host.Fence(r.log.plain())
 	exit, err := process.Run(ctx, cmd)
 	if !stopTelling() {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/ccrun/ccrun/proxy/dialect"
 )
 
 var here = Folders{Cwd: "/tmp/work one", Home: "/home/me", Temp: "/tmp"}
@@ -69,10 +71,19 @@ func record(t *testing.T, f Folders, class string, replies ...string) *Tape {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "tape.jsonl")
-	if err := rec.Tape(Header{Route: "a,b"}).Save(file); err != nil {
+	if err := taped(t, rec, Header{Route: "a,b"}).Save(file); err != nil {
 		t.Fatal(err)
 	}
 	tape, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tape
+}
+
+func taped(t *testing.T, rec *Recorder, h Header) *Tape {
+	t.Helper()
+	tape, err := rec.Tape(h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +143,11 @@ func TestPathsMoveWithTheRun(t *testing.T) {
 }
 
 func TestSecretsAreNotRecorded(t *testing.T) {
+	rec := NewRecorder(here, func(s string) string { return strings.ReplaceAll(s, "sk-very-secret-key", "***") })
+	head := Header{Providers: []Provider{{Name: "x", Use: []dialect.Use{{Name: "y", Options: map[string]any{"key": "sk-very-secret-key"}}}}}}
+	if got := taped(t, rec, head).Header.Providers[0].Use[0].Options["key"]; got != "***" {
+		t.Errorf("the key of a transformer was recorded: %v", got)
+	}
 	tape := record(t, here, "main", text("the first key that came to mind is sk-very-")+text("secret-key")+stop)
 	_, via := play(t, tape, here)
 	_, body, err := ask(t, via, "http://x.invalid", Tag{Request: 1, Attempt: 1}, "{}")
@@ -196,7 +212,7 @@ func TestClassesAreQueuesOfTheirOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, via = play(t, rec.Tape(Header{}), there)
+	_, via = play(t, taped(t, rec, Header{}), there)
 	// Another order over the classes, and another folder in the prompt: each class goes on by itself.
 	for i, q := range []struct{ class, prompt, want string }{
 		{"auxiliary", "", "x1"}, {"subagent", "write", "b1"}, {"main", "", "m1"}, {"main", "", "m2"},
@@ -248,7 +264,7 @@ func TestFailuresAreReplayed(t *testing.T) {
 	if want[0].status != 429 || want[1].body != "half" || !want[1].failed || !want[2].failed {
 		t.Fatalf("the upstream did not fail as it should: %+v", want)
 	}
-	tape := rec.Tape(Header{})
+	tape := taped(t, rec, Header{})
 	if len(tape.Entries) != 1 || len(tape.Entries[0].Attempts) != 3 || tape.Entries[0].Attempts[0].Header["Retry-After"] != "7" {
 		t.Fatalf("one entry with three attempts is wanted: %+v", tape.Entries)
 	}

@@ -2,7 +2,9 @@ package cassette
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sort"
@@ -29,16 +31,23 @@ func NewRecorder(f Folders, redact func(string) string) *Recorder {
 func (r *Recorder) Via(next http.RoundTripper) http.RoundTripper { return recording{r, next} }
 
 // Tape is what was recorded so far, in the order of the requests.
-func (r *Recorder) Tape(h Header) *Tape {
+func (r *Recorder) Tape(h Header) (*Tape, error) {
 	h.Schema = Schema
-	t := &Tape{Header: h}
+	text, err := json.Marshal(h) // a transformer's options may hold a key
+	if err != nil {
+		return nil, fmt.Errorf("writing a cassette: %w", err)
+	}
+	t := &Tape{}
+	if err := json.Unmarshal([]byte(r.redact(string(text))), &t.Header); err != nil {
+		return nil, fmt.Errorf("writing a cassette: %w", err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.entries {
 		t.Entries = append(t.Entries, *e)
 	}
 	sort.Slice(t.Entries, func(i, j int) bool { return t.Entries[i].Request < t.Entries[j].Request })
-	return t
+	return t, nil
 }
 
 func (r *Recorder) add(t Tag, a Attempt) {

@@ -140,7 +140,7 @@ func (s *supervisor) sweep(e *Exit) {
 		patience = now
 	}
 	end := max(patience.Sub(now), 0) + killWait
-	hurry, clear := s.c.Hurry, false
+	hurry, empty := s.c.Hurry, false
 	for {
 		left, err := s.tree.left()
 		if !s.errs.add(err) && len(left) == 0 {
@@ -152,11 +152,11 @@ func (s *supervisor) sweep(e *Exit) {
 			}
 		}
 		e.Lingering = len(seen)
-		if len(left) == 0 && clear {
+		if len(left) == 0 && empty {
 			return
 		}
 		// A daemon whose parent dies while the list is read is missing in it once.
-		if clear = len(left) == 0; clear {
+		if empty = len(left) == 0; empty {
 			continue
 		}
 		if time.Since(now) >= end {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,9 +21,11 @@ const markName = "CCRUN_PROCESS_TREE"
 
 // tree is a child, which leads a session and a group of its own, and its descendants.
 type tree struct {
-	pid  int
-	mark string
-	err  error // orphans do not come to us
+	pid    int
+	mark   string
+	err    error // orphans do not come to us
+	unsure bool  // members met an orphan that it could not tell the tree of
+	looks  int   // how often left has looked again for that reason
 }
 
 // household is what the kernel does not tell of this process's children: which of them Run started and waits for (the others
@@ -89,6 +92,12 @@ func (t *tree) signalAll(sig syscall.Signal) error {
 // left lists the processes that outlived the child.
 func (t *tree) left() ([]int, error) {
 	members, err := t.members()
+	// A program that has just been started shows no environment for a moment, on a busy machine for a long one: its loader has
+	// not come so far.
+	for ; t.unsure && t.looks < 20; t.looks++ {
+		time.Sleep(sweepEvery)
+		members, err = t.members()
+	}
 	var pids []int
 	for _, p := range members {
 		if p.pid != t.pid {
@@ -111,6 +120,7 @@ func (t *tree) members() ([]proc, error) {
 		return nil, fmt.Errorf("listing processes: %w", err)
 	}
 	self := all[os.Getpid()]
+	t.unsure = false
 	belongs := map[int]bool{}
 	var members []proc
 	for _, p := range all {
@@ -155,13 +165,12 @@ func (t *tree) owns(p proc) bool {
 	if _, other := household.children[p.session]; other {
 		return false
 	}
-	mark := readMark(p.pid)
-	for _, m := range household.children {
-		if m == mark && m != t.mark {
-			return false
-		}
+	if household.trees == 1 {
+		return true
 	}
-	return mark == t.mark || household.trees == 1
+	mark := readMark(p.pid)
+	t.unsure = t.unsure || mark == "" && !p.dead
+	return mark == t.mark
 }
 
 // readMark is "" where the environment holds none or may not be read.
