@@ -1,0 +1,375 @@
+package anthropic
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/tidwall/gjson"
+)
+
+// Request is a Messages API request. Parse reads its envelope; the conversation (system, messages, tools), which is most of
+// the bytes, is read when it is first asked for, so that a passthrough never pays for it. It is not changed after Parse, but
+// for Header and Query, and may be read by several goroutines.
+type Request struct {
+	Header http.Header // the client's, without its credentials: what a native upstream is sent
+	Query  string      // the client's raw query
+
+	Model       string
+	MaxTokens   int64 // 0: absent
+	Stream      bool
+	Choice      ToolChoice
+	Thinking    ThinkingConfig
+	Effort      string // output_config.effort: low, medium, high, xhigh, max; "" absent
+	Format      Raw    // output_config.format
+	Temperature Raw
+	TopP        Raw
+	TopK        Raw
+	Stop        []Raw  // stop_sequences, each a JSON string
+	User        string // metadata.user_id, decoded; Claude Code packs JSON in it
+	HasTools    bool   // tools is a list with something in it
+
+	body     string
+	modelAt  [2]int // where the model's value stands in body
+	system   Raw
+	messages Raw
+	tools    Raw
+
+	once struct{ system, messages, tools sync.Once }
+	read struct {
+		system   []Block
+		messages []Message
+		tools    []Tool
+	}
+}
+
+// ToolChoice is tool_choice: Type is auto, any, tool or none, "" when absent.
+type ToolChoice struct {
+	Type       string
+	Name       string // for tool
+	NoParallel bool   // disable_parallel_tool_use
+}
+
+// ThinkingConfig is the thinking object: Type is enabled, adaptive, disabled or between_tools, "" when absent.
+type ThinkingConfig struct {
+	Type    string
+	Budget  int64 // budget_tokens; 0 when absent
+	Display string
+}
+
+// Message is one entry of messages: Role is user, assistant or system (in mid-conversation).
+type Message struct {
+	Role    string
+	Content []Block // a string is one text block
+	Raw     Raw
+}
+
+// Block is one content block. Type is as sent; the fields that a type does not have are zero.
+type Block struct {
+	Type      string
+	Raw       Raw     // the whole block; for a content that was a string, that string
+	Text      Raw     // a JSON string: text, thinking, or the data of redacted_thinking
+	ID        string  // of tool_use and server_tool_use; the tool_use_id of a result
+	Name      string  // of the tool; tool_name of a tool_reference
+	Input     Raw     // of tool_use: a JSON object
+	Signature string  // of thinking
+	IsError   bool    // of tool_result
+	Content   []Block // of tool_result, search_result and *_tool_result
+	Source    Source  // of image and document
+	Title     Raw     // of document and search_result
+	Context   Raw     // of document
+	Cache     Raw     // cache_control
+}
+
+// Source is where the bytes of an image or document are: Type is base64, url, text, content or file.
+type Source struct {
+	Type      string
+	MediaType string
+	Data      Raw     // a JSON string, for base64 and text
+	URL       string  // for url
+	FileID    string  // for file
+	Content   []Block // for content
+}
+
+// Tool is one entry of tools. Server tells a tool that the provider executes, such as web_search_20250305: it has no schema.
+type Tool struct {
+	Type        string
+	Name        string
+	Description Raw // a JSON string
+	Schema      Raw // input_schema
+	Deferred    bool
+	Cache       Raw
+	Raw         Raw
+}
+
+// Server tells whether the provider executes the tool.
+func (t Tool) Server() bool { return t.Type != "" && t.Type != "custom" }
+
+// WebSearch tells whether the tool is Anthropic's web search, of any version.
+func (t Tool) WebSearch() bool { return strings.HasPrefix(t.Type, "web_search") }
+
+// Parse reads the envelope of a Messages or count_tokens request. The body is kept and must not be changed. The error is an
+// *Error of status 400 that says what is wrong.
+func Parse(body []byte) (*Request, error) {
+	if len(body) == 0 {
+		return nil, Invalid("the request body is empty: send a Messages API request as JSON")
+	}
+	if !gjson.ValidBytes(body) {
+		return nil, Invalid("the request body is not valid JSON")
+	}
+	r := &Request{body: string(body)}
+	doc := gjson.Parse(r.body)
+	if !doc.IsObject() {
+		return nil, Invalid("the request body is not a JSON object")
+	}
+	var fault error
+	doc.ForEach(func(k, v gjson.Result) bool {
+		fault = r.field(k.Str, v)
+		return fault == nil
+	})
+	switch {
+	case fault != nil:
+		return nil, fault
+	case r.Model == "":
+		return nil, Invalid("model: a non-empty string is required")
+	case r.messages == "":
+		return nil, Invalid("messages: a list is required")
+	}
+	return r, nil
+}
+
+func (r *Request) field(key string, v gjson.Result) error {
+	switch key {
+	case "model":
+		if v.Type != gjson.String {
+			return Invalid("model: expected a string")
+		}
+		r.Model, r.modelAt = v.Str, [2]int{v.Index, v.Index + len(v.Raw)}
+	case "messages":
+		if !v.IsArray() {
+			return Invalid("messages: expected a list")
+		}
+		r.messages = Raw(v.Raw)
+	case "system":
+		if v.Type != gjson.String && !v.IsArray() && v.Type != gjson.Null {
+			return Invalid("system: expected a string or a list of blocks")
+		}
+		r.system = Raw(v.Raw)
+	case "tools":
+		if !v.IsArray() && v.Type != gjson.Null {
+			return Invalid("tools: expected a list")
+		}
+		r.tools = Raw(v.Raw)
+		r.HasTools = v.Get("0").Exists()
+	case "max_tokens":
+		if v.Type != gjson.Number || v.Num < 0 {
+			return Invalid("max_tokens: expected a number of tokens")
+		}
+		r.MaxTokens = v.Int()
+	case "stream":
+		if !v.IsBool() && v.Type != gjson.Null {
+			return Invalid("stream: expected true or false")
+		}
+		r.Stream = v.Bool()
+	case "tool_choice":
+		r.Choice = ToolChoice{v.Get("type").Str, v.Get("name").Str, v.Get("disable_parallel_tool_use").Bool()}
+	case "thinking":
+		r.Thinking = ThinkingConfig{v.Get("type").Str, v.Get("budget_tokens").Int(), v.Get("display").Str}
+	case "output_config":
+		r.Effort = v.Get("effort").Str
+		r.Format = Raw(v.Get("format").Raw)
+	case "temperature":
+		r.Temperature = number(v)
+	case "top_p":
+		r.TopP = number(v)
+	case "top_k":
+		r.TopK = number(v)
+	case "stop_sequences":
+		v.ForEach(func(_, s gjson.Result) bool {
+			if s.Type == gjson.String {
+				r.Stop = append(r.Stop, Raw(s.Raw))
+			}
+			return true
+		})
+	case "metadata":
+		r.User = v.Get("user_id").String()
+	}
+	return nil
+}
+
+func number(v gjson.Result) Raw {
+	if v.Type != gjson.Number {
+		return ""
+	}
+	return Raw(v.Raw)
+}
+
+// Body is the request as it came.
+func (r *Request) Body() string { return r.body }
+
+// WithModel is the body with another model and every other byte as it came.
+func (r *Request) WithModel(model string) []byte {
+	at := r.modelAt
+	out := make([]byte, 0, len(r.body)+len(model)+2)
+	out = append(out, r.body[:at[0]]...)
+	out = AppendQuote(out, model)
+	return append(out, r.body[at[1]:]...)
+}
+
+// Size is the length of the request in bytes: an upper bound of its tokens for text.
+func (r *Request) Size() int { return len(r.body) }
+
+// System is the system prompt, as blocks.
+func (r *Request) System() []Block {
+	r.once.system.Do(func() { r.read.system = blocks(gjson.Parse(string(r.system))) })
+	return r.read.system
+}
+
+// Messages are the turns of the conversation.
+func (r *Request) Messages() []Message {
+	r.once.messages.Do(func() {
+		gjson.Parse(string(r.messages)).ForEach(func(_, v gjson.Result) bool {
+			m := Message{Raw: Raw(v.Raw)}
+			v.ForEach(func(k, v gjson.Result) bool {
+				switch k.Str {
+				case "role":
+					m.Role = v.Str
+				case "content":
+					m.Content = blocks(v)
+				}
+				return true
+			})
+			r.read.messages = append(r.read.messages, m)
+			return true
+		})
+	})
+	return r.read.messages
+}
+
+// Tools are the tools on offer.
+func (r *Request) Tools() []Tool {
+	r.once.tools.Do(func() {
+		gjson.Parse(string(r.tools)).ForEach(func(_, v gjson.Result) bool {
+			r.read.tools = append(r.read.tools, tool(v))
+			return true
+		})
+	})
+	return r.read.tools
+}
+
+func tool(v gjson.Result) Tool {
+	t := Tool{Raw: Raw(v.Raw)}
+	v.ForEach(func(k, v gjson.Result) bool {
+		switch k.Str {
+		case "type":
+			t.Type = v.Str
+		case "name":
+			t.Name = v.Str
+		case "description":
+			t.Description = Raw(v.Raw)
+		case "input_schema":
+			t.Schema = Raw(v.Raw)
+		case "defer_loading":
+			t.Deferred = v.Bool()
+		case "cache_control":
+			t.Cache = Raw(v.Raw)
+		}
+		return true
+	})
+	return t
+}
+
+// blocks reads a content, which is a string or a list of blocks.
+func blocks(v gjson.Result) []Block {
+	if v.Type == gjson.String {
+		return []Block{{Type: "text", Raw: Raw(v.Raw), Text: Raw(v.Raw)}}
+	}
+	if !v.IsArray() {
+		return nil
+	}
+	var out []Block
+	v.ForEach(func(_, b gjson.Result) bool {
+		if b.IsObject() {
+			out = append(out, block(b))
+		}
+		return true
+	})
+	return out
+}
+
+func block(v gjson.Result) Block {
+	b := Block{Raw: Raw(v.Raw)}
+	v.ForEach(func(k, v gjson.Result) bool {
+		switch k.Str {
+		case "type":
+			b.Type = v.Str
+		case "text", "thinking", "data":
+			b.Text = Raw(v.Raw)
+		case "id", "tool_use_id":
+			b.ID = v.Str
+		case "name", "tool_name":
+			b.Name = v.Str
+		case "input":
+			b.Input = Raw(v.Raw)
+		case "signature":
+			b.Signature = v.Str
+		case "is_error":
+			b.IsError = v.Bool()
+		case "content":
+			b.Content = blocks(v)
+		case "source":
+			b.Source = source(v)
+		case "title":
+			b.Title = Raw(v.Raw)
+		case "context":
+			b.Context = Raw(v.Raw)
+		case "cache_control":
+			b.Cache = Raw(v.Raw)
+		}
+		return true
+	})
+	return b
+}
+
+func source(v gjson.Result) Source {
+	if v.Type == gjson.String { // a search_result's source is a URL or a name
+		return Source{Type: "url", URL: v.Str}
+	}
+	var s Source
+	v.ForEach(func(k, v gjson.Result) bool {
+		switch k.Str {
+		case "type":
+			s.Type = v.Str
+		case "media_type":
+			s.MediaType = v.Str
+		case "data":
+			s.Data = Raw(v.Raw)
+		case "url":
+			s.URL = v.Str
+		case "file_id":
+			s.FileID = v.Str
+		case "content":
+			s.Content = blocks(v)
+		}
+		return true
+	})
+	return s
+}
+
+// HasToolID tells whether the conversation holds a tool call of that id.
+func (r *Request) HasToolID(id string) bool {
+	for _, m := range r.Messages() {
+		for _, b := range m.Content {
+			if b.ID == id && (b.Type == "tool_use" || b.Type == "server_tool_use") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Invalid is the error of a request that is wrong in itself: 400 invalid_request_error.
+func Invalid(format string, args ...any) *Error {
+	return &Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Message: fmt.Sprintf(format, args...), Fault: FaultRequest}
+}

@@ -1,0 +1,77 @@
+package dialect
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// retryAfter is how long a reply asks to wait; 0: it does not say. A date counts from the reply's own Date header, so that no
+// clock is needed. Headers of limits that are left (x-ratelimit-reset…) count only where the reply has no Retry-After.
+func retryAfter(h http.Header) time.Duration {
+	if ms, err := strconv.ParseFloat(h.Get("Retry-After-Ms"), 64); err == nil {
+		return positive(ms, time.Millisecond)
+	}
+	if v := h.Get("Retry-After"); v != "" {
+		if s, err := strconv.ParseFloat(v, 64); err == nil {
+			return positive(s, time.Second)
+		}
+		return untilDate(h, v)
+	}
+	var wait time.Duration
+	for _, name := range []string{"X-Ratelimit-Reset-Requests", "X-Ratelimit-Reset-Tokens"} {
+		if d, err := time.ParseDuration(h.Get(name)); err == nil && exhausted(h, name) {
+			wait = max(wait, d)
+		}
+	}
+	if wait == 0 {
+		wait = untilReset(h)
+	}
+	return wait
+}
+
+// exhausted tells whether a limit is used up: the reset of one that is not says nothing.
+func exhausted(h http.Header, reset string) bool {
+	left := h.Get(strings.Replace(reset, "Reset", "Remaining", 1))
+	return left == "" || left == "0"
+}
+
+func untilDate(h http.Header, v string) time.Duration {
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return max(at.Sub(now), 0)
+}
+
+// untilReset reads X-RateLimit-Reset, which is a time in seconds or milliseconds since 1970, or a number of seconds.
+func untilReset(h http.Header) time.Duration {
+	n, err := strconv.ParseFloat(h.Get("X-Ratelimit-Reset"), 64)
+	if err != nil {
+		return 0
+	}
+	switch {
+	case n >= 1e11:
+		n /= 1000
+	case n < 1e8:
+		return positive(n, time.Second)
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	return positive(n-float64(now.Unix()), time.Second)
+}
+
+// positive is n units, at most a day: what is longer is no rate limit, and what is negative or not a number is over.
+func positive(n float64, unit time.Duration) time.Duration {
+	if !(n > 0) {
+		return 0
+	}
+	return time.Duration(min(n, float64(24*time.Hour/unit)) * float64(unit))
+}
