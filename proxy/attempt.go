@@ -86,6 +86,9 @@ func (s *Server) send(ctx context.Context, p *provider, row dialect.Row, call *d
 		note(entry, e)
 		if err := x.out.Write(e); err != nil {
 			reply.Abort()
+			if errors.As(err, new(*anthropic.Error)) { // the reply itself cannot be passed on
+				return err
+			}
 			return fmt.Errorf("%w: %w", errClient, err)
 		}
 	}
@@ -146,6 +149,11 @@ func (s *Server) settle(p *provider, entry *usage.Entry, x *exchange, err error)
 	entry.Cost = s.price(p, entry)
 	if x.run.o.Simulated {
 		entry.Cost = usage.Cost{Known: true, Source: "replay", Simulated: true, Would: entry.Cost.Nano, WouldKnown: entry.Cost.Known}
+	}
+	// Texts cut out of a body would keep all of it in memory as long as the ledger lives.
+	for _, text := range []*string{&entry.Session, &entry.Agent, &entry.Class, &entry.Reason, &entry.Provider, &entry.Model,
+		&entry.Served, &entry.Message, &entry.Stop, &entry.Usage.Tier} {
+		*text = strings.Clone(*text)
 	}
 	x.run.Ledger.Add(*entry)
 	s.o.Log.Info("request", "n", entry.Request, "class", entry.Class, "route", entry.Scenario,

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -18,14 +20,10 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/ccrun/ccrun/proxy"
-	"github.com/ccrun/ccrun/proxy/route"
-	"github.com/ccrun/ccrun/proxy/upstream"
 )
 
-// The proxies under measurement are processes of their own, so that CPU and memory are theirs alone: the test binary is run
-// again with benchRole set.
+// What is measured are processes of their own, so that CPU and memory are theirs alone: the real ccrun, and the test binary
+// run again with benchRole set.
 const benchRole = "CCRUN_BENCH_ROLE"
 
 func TestMain(m *testing.M) {
@@ -38,6 +36,7 @@ func TestMain(m *testing.M) {
 
 const (
 	benchEvents = 200
+	benchPace   = 5 * time.Millisecond
 	benchToken  = "bench-token-0123456789"
 )
 
@@ -55,37 +54,39 @@ func benchServe(role, target string) {
 		rp := httputil.NewSingleHostReverseProxy(u)
 		rp.FlushInterval = -1
 		rp.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
-		h = rp
-	case "ccrun":
-		h = benchProxy(target)
+		// It breaks some streams when the upstream answers while the body is still being copied: it is given the body whole.
+		h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body := make([]byte, r.ContentLength)
+			if _, err := io.ReadFull(r.Body, body); err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			rp.ServeHTTP(w, r)
+		})
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/bench/cpu", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, int64(cpuTime())) })
-	mux.Handle("/", h)
 	fmt.Println("http://" + l.Addr().String())
-	go http.Serve(l, mux)
+	go http.Serve(l, h)
 	io.Copy(io.Discard, os.Stdin)
 }
 
-func benchProxy(target string) http.Handler {
-	s, err := proxy.New(proxy.Options{
-		Providers: []proxy.Provider{
-			{Provider: upstream.Provider{Name: "openai", BaseURL: target + "/v1/chat/completions", Keys: []string{"sk-bench-0123456789"}}},
-			{Provider: upstream.Provider{Name: "anthropic", BaseURL: target, Keys: []string{"sk-bench-0123456789"}}},
-		},
-		Router: route.New(route.Rules{Default: []route.Target{{Provider: "openai", Model: "gpt-4.1"}}}, []string{"openai", "anthropic"}),
-	})
-	if err != nil {
-		panic(err)
+// benchConfig is what the router under measurement is given.
+func benchConfig(b *testing.B, target string) string {
+	file := filepath.Join(b.TempDir(), "config.yaml")
+	text := fmt.Sprintf(`APIKEY: %s
+Providers:
+  - {name: openai, api_base_url: "%[2]s/v1/chat/completions", api_key: sk-bench-0123456789}
+  - {name: paced, api_base_url: "%[2]s/v1/chat/completions?pace=%[3]s", api_key: sk-bench-0123456789}
+  - {name: anthropic, api_base_url: "%[2]s", api_key: sk-bench-0123456789}
+Router: {default: "openai,gpt-4.1"}
+`, benchToken, target, benchPace)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
 	}
-	if _, err := s.Open(proxy.RunOptions{Token: benchToken}); err != nil {
-		panic(err)
-	}
-	return s
+	return file
 }
 
 // benchUpstream answers at once, or with a pause before each event where the path asks for it.
@@ -96,7 +97,7 @@ func benchUpstream(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/messages") {
 		events = benchNative
 	}
-	pace, _ := time.ParseDuration(r.Header.Get("X-App"))
+	pace, _ := time.ParseDuration(r.URL.Query().Get("pace"))
 	for _, e := range events {
 		w.Write(e)
 		if pace > 0 {
@@ -146,13 +147,13 @@ func benchBody(model string) []byte {
 }
 
 type benchChild struct {
-	url string
-	cmd *exec.Cmd
+	url   string
+	start time.Duration // until it listened
+	pid   int
 }
 
-func startBench(b *testing.B, role, target string) benchChild {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), benchRole+"="+role, "CCRUN_BENCH_UPSTREAM="+target)
+// startBench starts a child that prints where it listens: the test binary in a role, or the real ccrun serve.
+func startBench(b *testing.B, cmd *exec.Cmd) benchChild {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -161,35 +162,54 @@ func startBench(b *testing.B, role, target string) benchChild {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd.Stderr = os.Stderr
+	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { in.Close(); cmd.Wait() })
-	addr, err := bufio.NewReader(out).ReadString('\n')
+	b.Cleanup(func() { in.Close(); cmd.Process.Signal(os.Interrupt); cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		b.Fatal(err)
 	}
-	return benchChild{strings.TrimSpace(addr), cmd}
+	c := benchChild{start: time.Since(begin), pid: cmd.Process.Pid, url: strings.TrimSpace(line)}
+	var listening struct{ URL string }
+	if json.Unmarshal([]byte(line), &listening) == nil {
+		c.url = listening.URL
+	}
+	return c
 }
 
+func benchRun(role, target string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), benchRole+"="+role, "CCRUN_BENCH_UPSTREAM="+target)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// cpu is what all threads of a child have used, in nanoseconds' resolution.
 func (c benchChild) cpu(b *testing.B) time.Duration {
-	res, err := http.Get(c.url + "/bench/cpu")
-	if err != nil {
-		b.Fatal(err)
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", c.pid))
+	if err != nil || len(files) == 0 {
+		b.Skip("CPU time is read from /proc/PID/task/*/schedstat, which is not here")
 	}
-	defer res.Body.Close()
-	text, _ := io.ReadAll(res.Body)
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil {
-		b.Fatal(err)
+	var sum time.Duration
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			continue // a thread that has just ended
+		}
+		n, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(n)
 	}
-	return time.Duration(n)
+	return sum
 }
 
-// peak is the resident memory of a child in MB, now and at its highest.
+// memory is the resident memory of a child in MB, now and at its highest.
 func (c benchChild) memory(b *testing.B) (now, peak float64) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.pid))
 	if err != nil {
 		b.Skip("memory is read from /proc, which is not here")
 	}
@@ -215,15 +235,16 @@ type benchPath struct {
 
 // ask makes one request and reads the reply to its end: the times to its first byte and to its last.
 func (p benchPath) ask(c *http.Client, pace time.Duration) (first, all time.Duration, err error) {
-	q, err := http.NewRequest(http.MethodPost, p.url, bytes.NewReader(p.body))
+	target := p.url
+	if pace > 0 {
+		target += "?pace=" + pace.String()
+	}
+	q, err := http.NewRequest(http.MethodPost, target, bytes.NewReader(p.body))
 	if err != nil {
 		return 0, 0, err
 	}
 	q.Header.Set("X-Api-Key", benchToken)
 	q.Header.Set("Content-Type", "application/json")
-	if pace > 0 {
-		q.Header.Set("X-App", pace.String())
-	}
 	start := time.Now()
 	res, err := c.Do(q)
 	if err != nil {
@@ -247,9 +268,21 @@ func (p benchPath) ask(c *http.Client, pace time.Duration) (first, all time.Dura
 // BenchmarkAgainstReverseProxy runs the router side by side with httputil.ReverseProxy, the limit of what Go can do, to the
 // same upstream, and prints a table of ratios: CPU a request, time to the first byte, and 16 paced streams at once.
 func BenchmarkAgainstReverseProxy(b *testing.B) {
-	up := startBench(b, "upstream", "")
-	reverse := startBench(b, "reverse", up.url)
-	router := startBench(b, "ccrun", up.url)
+	ccrun := filepath.Join(b.TempDir(), "ccrun")
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", ccrun, "../cmd/ccrun").CombinedOutput(); err != nil {
+		b.Fatalf("building ccrun: %v\n%s", err, out)
+	}
+	up := startBench(b, benchRun("upstream", ""))
+	reverse := startBench(b, benchRun("reverse", up.url))
+	config, dir := benchConfig(b, up.url), b.TempDir()
+	serve := func() benchChild {
+		return startBench(b, exec.Command(ccrun, "serve", "--quiet", "--config", config, "--output-dir", dir))
+	}
+	var starts []time.Duration
+	for range 10 {
+		starts = append(starts, serve().start)
+	}
+	router := serve()
 	idle, _ := router.memory(b)
 	paths := []benchPath{
 		{name: "reverse, chat", url: reverse.url + "/v1/chat/completions", body: benchBody("gpt-4.1")},
@@ -259,7 +292,7 @@ func BenchmarkAgainstReverseProxy(b *testing.B) {
 	}
 	children := []benchChild{reverse, router, reverse, router}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	const rounds, each = 5, 100
+	const rounds, each = 9, 100
 	firsts, cpus := make([][]time.Duration, 4), make([]time.Duration, 4)
 	for b.Loop() {
 		for round := range rounds + 1 { // the first warms up
@@ -282,7 +315,10 @@ func BenchmarkAgainstReverseProxy(b *testing.B) {
 	}
 	paced := make([]time.Duration, 4)
 	for i, p := range paths {
-		paced[i] = together(b, client, p, 16, 5*time.Millisecond)
+		if i == 1 { // the query is the client's own and goes no further than here: the provider's URL has it
+			p.body = benchBody("paced,gpt-4.1")
+		}
+		paced[i] = together(b, client, p, 16, benchPace)
 	}
 	now, peak := router.memory(b)
 	median := func(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
@@ -296,7 +332,8 @@ func BenchmarkAgainstReverseProxy(b *testing.B) {
 			float64(cpus[i])/float64(cpus[base]), median(firsts[i]).Round(time.Microsecond),
 			(median(firsts[i]) - median(firsts[base])).Round(time.Microsecond), paced[i].Round(time.Millisecond), float64(paced[i])/float64(paced[base]))
 	}
-	fmt.Fprintf(&t, "router's memory: %.1f MB idle, %.1f MB after %d requests, %.1f MB at its highest\n", idle, now, 2*len(firsts[1])+2*each+32, peak)
+	fmt.Fprintf(&t, "start to listening: %v (median of %d)\nmemory: %.1f MB idle, %.1f MB after %d requests, %.1f MB at its highest\n",
+		median(starts).Round(100*time.Microsecond), len(starts), idle, now, 2*len(firsts[1])+2*each+32, peak)
 	fmt.Fprint(os.Stderr, t.String())
 	b.ReportMetric(float64(cpus[1])/float64(cpus[0]), "chat-cpu-ratio")
 	b.ReportMetric(float64(cpus[3])/float64(cpus[2]), "native-cpu-ratio")

@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/tidwall/gjson"
 
 	"github.com/ccrun/ccrun/proxy/anthropic"
 	"github.com/ccrun/ccrun/proxy/dialect"
@@ -57,13 +54,21 @@ func (s *Server) count(ctx context.Context, x *exchange) (int, bool) {
 		return 0, false
 	}
 	defer reply.Close()
-	body, err := io.ReadAll(io.LimitReader(reply.Body, 1<<20))
-	n := gjson.GetBytes(body, "input_tokens")
-	if err != nil || reply.Status != http.StatusOK || n.Type != gjson.Number {
+	if reply.Status < 200 || reply.Status > 299 {
 		s.o.Log.Debug("counting tokens upstream", "provider", p.Name, "status", reply.Status)
 		return 0, false
 	}
-	return int(n.Int()), true
+	n, known := 0, false
+	for e, err := range call.Decode(reply.Reply) {
+		if err != nil {
+			s.o.Log.Debug("counting tokens upstream", "provider", p.Name, "error", err)
+			return 0, false
+		}
+		if e.Kind == anthropic.Count && e.Usage.Known {
+			n, known = int(e.Usage.Input), true
+		}
+	}
+	return n, known
 }
 
 // models answers GET /v1/models with every configured model, as "provider,model".

@@ -23,6 +23,17 @@ func (r Raw) Inner() string {
 	return string(r[1 : len(r)-1])
 }
 
+// is tells whether the value begins so: a string with '"', a list with '[', an object with '{'.
+func (r Raw) is(first byte) bool { return r != "" && r[0] == first }
+
+// number is the value where it is a number, else absent.
+func (r Raw) number() Raw {
+	if r == "" || r[0] != '-' && (r[0] < '0' || r[0] > '9') {
+		return ""
+	}
+	return r
+}
+
 // Empty tells whether the value is absent, null, or the empty string.
 func (r Raw) Empty() bool { return r == "" || r == `""` || r == "null" }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -109,26 +110,30 @@ func (t Tool) Server() bool { return t.Type != "" && t.Type != "custom" }
 // WebSearch tells whether the tool is Anthropic's web search, of any version.
 func (t Tool) WebSearch() bool { return strings.HasPrefix(t.Type, "web_search") }
 
-// Parse reads the envelope of a Messages or count_tokens request. The body is kept and must not be changed. The error is an
+// Parse reads the envelope of a Messages or count_tokens request. The body is kept: it must not be changed. The error is an
 // *Error of status 400 that says what is wrong.
 func Parse(body []byte) (*Request, error) {
 	if len(body) == 0 {
 		return nil, Invalid("the request body is empty: send a Messages API request as JSON")
 	}
-	if !gjson.ValidBytes(body) {
-		return nil, Invalid("the request body is not valid JSON")
-	}
-	r := &Request{body: string(body)}
-	doc := gjson.Parse(r.body)
-	if !doc.IsObject() {
+	r := &Request{body: unsafe.String(&body[0], len(body))} // nobody changes it: no copy
+	p := scanner{s: r.body}
+	if c := p.peek(); c != '{' {
+		if p.value(); p.bad || p.peek() != 0 {
+			return nil, Invalid("the request body is not valid JSON")
+		}
 		return nil, Invalid("the request body is not a JSON object")
 	}
 	var fault error
-	doc.ForEach(func(k, v gjson.Result) bool {
-		fault = r.field(k.Str, v)
-		return fault == nil
+	p.object(func(key string) {
+		v := p.value()
+		if fault == nil && !p.bad {
+			fault = r.field(key, v, p.i-len(v))
+		}
 	})
 	switch {
+	case p.bad || p.peek() != 0:
+		return nil, Invalid("the request body is not valid JSON")
 	case fault != nil:
 		return nil, fault
 	case r.Model == "":
@@ -139,39 +144,41 @@ func Parse(body []byte) (*Request, error) {
 	return r, nil
 }
 
-func (r *Request) field(key string, v gjson.Result) error {
+// field takes one member of the envelope; at is where its value stands in the body.
+func (r *Request) field(key string, v Raw, at int) error {
 	switch key {
 	case "model":
-		if v.Type != gjson.String {
+		if !v.is('"') {
 			return Invalid("model: expected a string")
 		}
-		r.Model, r.modelAt = v.Str, [2]int{v.Index, v.Index + len(v.Raw)}
+		r.Model, r.modelAt = v.Text(), [2]int{at, at + len(v)}
 	case "messages":
-		if !v.IsArray() {
+		if !v.is('[') {
 			return Invalid("messages: expected a list")
 		}
-		r.messages = Raw(v.Raw)
+		r.messages = v
 	case "system":
-		if v.Type != gjson.String && !v.IsArray() && v.Type != gjson.Null {
+		if !v.is('"') && !v.is('[') && v != "null" {
 			return Invalid("system: expected a string or a list of blocks")
 		}
-		r.system = Raw(v.Raw)
+		r.system = v
 	case "tools":
-		if !v.IsArray() && v.Type != gjson.Null {
+		if !v.is('[') && v != "null" {
 			return Invalid("tools: expected a list")
 		}
-		r.tools = Raw(v.Raw)
-		r.HasTools = v.Get("0").Exists()
+		r.tools = v
+		r.HasTools = v.is('[') && strings.TrimSpace(string(v[1:len(v)-1])) != ""
 	case "max_tokens":
-		if v.Type != gjson.Number || v.Num < 0 {
+		n := gjson.Parse(string(v))
+		if n.Type != gjson.Number || n.Num < 0 {
 			return Invalid("max_tokens: expected a number of tokens")
 		}
-		r.MaxTokens = v.Int()
+		r.MaxTokens = n.Int()
 	case "stream":
-		if !v.IsBool() && v.Type != gjson.Null {
+		if v != "true" && v != "false" && v != "null" {
 			return Invalid("stream: expected true or false")
 		}
-		r.Stream = v.Bool()
+		r.Stream = v == "true"
 	case "tool_choice":
 		r.Choice = ToolChoice{v.Get("type").Str, v.Get("name").Str, v.Get("disable_parallel_tool_use").Bool()}
 	case "thinking":
@@ -180,29 +187,21 @@ func (r *Request) field(key string, v gjson.Result) error {
 		r.Effort = v.Get("effort").Str
 		r.Format = Raw(v.Get("format").Raw)
 	case "temperature":
-		r.Temperature = number(v)
+		r.Temperature = v.number()
 	case "top_p":
-		r.TopP = number(v)
+		r.TopP = v.number()
 	case "top_k":
-		r.TopK = number(v)
+		r.TopK = v.number()
 	case "stop_sequences":
-		v.ForEach(func(_, s gjson.Result) bool {
+		for _, s := range gjson.Parse(string(v)).Array() {
 			if s.Type == gjson.String {
 				r.Stop = append(r.Stop, Raw(s.Raw))
 			}
-			return true
-		})
+		}
 	case "metadata":
 		r.User = v.Get("user_id").String()
 	}
 	return nil
-}
-
-func number(v gjson.Result) Raw {
-	if v.Type != gjson.Number {
-		return ""
-	}
-	return Raw(v.Raw)
 }
 
 // Body is the request as it came.
@@ -222,27 +221,18 @@ func (r *Request) Size() int { return len(r.body) }
 
 // System is the system prompt, as blocks.
 func (r *Request) System() []Block {
-	r.once.system.Do(func() { r.read.system = blocks(gjson.Parse(string(r.system))) })
+	r.once.system.Do(func() {
+		p := scanner{s: string(r.system)}
+		r.read.system = p.blocks()
+	})
 	return r.read.system
 }
 
 // Messages are the turns of the conversation.
 func (r *Request) Messages() []Message {
 	r.once.messages.Do(func() {
-		gjson.Parse(string(r.messages)).ForEach(func(_, v gjson.Result) bool {
-			m := Message{Raw: Raw(v.Raw)}
-			v.ForEach(func(k, v gjson.Result) bool {
-				switch k.Str {
-				case "role":
-					m.Role = v.Str
-				case "content":
-					m.Content = blocks(v)
-				}
-				return true
-			})
-			r.read.messages = append(r.read.messages, m)
-			return true
-		})
+		p := scanner{s: string(r.messages)}
+		p.list(func() { r.read.messages = append(r.read.messages, p.message()) })
 	})
 	return r.read.messages
 }
@@ -250,111 +240,11 @@ func (r *Request) Messages() []Message {
 // Tools are the tools on offer.
 func (r *Request) Tools() []Tool {
 	r.once.tools.Do(func() {
-		gjson.Parse(string(r.tools)).ForEach(func(_, v gjson.Result) bool {
-			r.read.tools = append(r.read.tools, tool(v))
-			return true
-		})
+		if p := (scanner{s: string(r.tools)}); p.peek() == '[' {
+			p.list(func() { r.read.tools = append(r.read.tools, p.tool()) })
+		}
 	})
 	return r.read.tools
-}
-
-func tool(v gjson.Result) Tool {
-	t := Tool{Raw: Raw(v.Raw)}
-	v.ForEach(func(k, v gjson.Result) bool {
-		switch k.Str {
-		case "type":
-			t.Type = v.Str
-		case "name":
-			t.Name = v.Str
-		case "description":
-			t.Description = Raw(v.Raw)
-		case "input_schema":
-			t.Schema = Raw(v.Raw)
-		case "defer_loading":
-			t.Deferred = v.Bool()
-		case "cache_control":
-			t.Cache = Raw(v.Raw)
-		}
-		return true
-	})
-	return t
-}
-
-// blocks reads a content, which is a string or a list of blocks.
-func blocks(v gjson.Result) []Block {
-	if v.Type == gjson.String {
-		return []Block{{Type: "text", Raw: Raw(v.Raw), Text: Raw(v.Raw)}}
-	}
-	if !v.IsArray() {
-		return nil
-	}
-	var out []Block
-	v.ForEach(func(_, b gjson.Result) bool {
-		if b.IsObject() {
-			out = append(out, block(b))
-		}
-		return true
-	})
-	return out
-}
-
-func block(v gjson.Result) Block {
-	b := Block{Raw: Raw(v.Raw)}
-	v.ForEach(func(k, v gjson.Result) bool {
-		switch k.Str {
-		case "type":
-			b.Type = v.Str
-		case "text", "thinking", "data":
-			b.Text = Raw(v.Raw)
-		case "id", "tool_use_id":
-			b.ID = v.Str
-		case "name", "tool_name":
-			b.Name = v.Str
-		case "input":
-			b.Input = Raw(v.Raw)
-		case "signature":
-			b.Signature = v.Str
-		case "is_error":
-			b.IsError = v.Bool()
-		case "content":
-			b.Content = blocks(v)
-		case "source":
-			b.Source = source(v)
-		case "title":
-			b.Title = Raw(v.Raw)
-		case "context":
-			b.Context = Raw(v.Raw)
-		case "cache_control":
-			b.Cache = Raw(v.Raw)
-		}
-		return true
-	})
-	return b
-}
-
-func source(v gjson.Result) Source {
-	if v.Type == gjson.String { // a search_result's source is a URL or a name
-		return Source{Type: "url", URL: v.Str}
-	}
-	var s Source
-	v.ForEach(func(k, v gjson.Result) bool {
-		switch k.Str {
-		case "type":
-			s.Type = v.Str
-		case "media_type":
-			s.MediaType = v.Str
-		case "data":
-			s.Data = Raw(v.Raw)
-		case "url":
-			s.URL = v.Str
-		case "file_id":
-			s.FileID = v.Str
-		case "content":
-			s.Content = blocks(v)
-		}
-		return true
-	})
-	return s
 }
 
 // HasToolID tells whether the conversation holds a tool call of that id.
