@@ -11,9 +11,26 @@ import (
 	"time"
 )
 
+// inCheckout tells whether a folder lies in a git working tree.
+func inCheckout(dir string) bool {
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return true
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return false
+		}
+		dir = up
+	}
+}
+
 // exclude keeps an output folder that lies in a git working tree out of it, through .git/info/exclude: the agent commits
 // what it finds. Where there is no git there is no tree.
 func exclude(dir string) error {
+	if !inCheckout(dir) { // the usual case: git need not be asked
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	git := func(args ...string) string {

@@ -228,7 +228,9 @@ func (r *run) saveTape() {
 		r.warn("%v", err)
 		return
 	}
-	r.facts.Files.Cassette = r.job.Record
+	if file, err := filepath.Abs(r.job.Record); err == nil {
+		r.facts.Files.Cassette = file
+	}
 }
 
 // newServer makes the proxy of a configuration.

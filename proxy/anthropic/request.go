@@ -207,13 +207,12 @@ func (r *Request) field(key string, v Raw, at int) error {
 // Body is the request as it came.
 func (r *Request) Body() string { return r.body }
 
-// WithModel is the body with another model and every other byte as it came.
-func (r *Request) WithModel(model string) []byte {
+// SplitModel is the body with another model and every other byte as it came, in two parts: the second, which is nearly all
+// of it, is not copied.
+func (r *Request) SplitModel(model string) (head []byte, rest string) {
 	at := r.modelAt
-	out := make([]byte, 0, len(r.body)+len(model)+2)
-	out = append(out, r.body[:at[0]]...)
-	out = AppendQuote(out, model)
-	return append(out, r.body[at[1]:]...)
+	head = append(head, r.body[:at[0]]...)
+	return AppendQuote(head, model), r.body[at[1]:]
 }
 
 // Size is the length of the request in bytes: an upper bound of its tokens for text.

@@ -25,6 +25,7 @@ type Writer struct {
 	mu sync.Mutex
 
 	buf     []byte
+	passed  bool // bytes were handed on that are not flushed
 	start   Event
 	opened  bool // message_start is in the stream
 	started bool // content is in the stream
@@ -278,9 +279,19 @@ func (w *Writer) native(e Event) error {
 		w.messageDelta(Event{Text: delta.Get("stop_reason").Str, Name: delta.Get("stop_sequence").Str})
 		return nil
 	}
-	w.buf = append(w.buf, e.Raw...)
-	return nil
+	if len(e.Raw) < direct {
+		w.buf = append(w.buf, e.Raw...)
+		return nil
+	}
+	if err := w.pass(w.buf); err != nil {
+		return err
+	}
+	w.buf = w.buf[:0]
+	return w.pass(e.Raw)
 }
+
+// direct is from how many bytes on a native run is not copied into the buffer.
+const direct = 4 << 10
 
 // begin puts message_start into the stream.
 func (w *Writer) begin() {
@@ -311,15 +322,25 @@ func (w *Writer) Ping() error {
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.buf) == 0 {
+	if len(w.buf) == 0 && !w.passed {
 		return nil
 	}
 	return w.send()
 }
 
+// pass hands bytes on; they are sent by the next flush at the latest.
+func (w *Writer) pass(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	w.passed = true
+	_, err := w.w.Write(p)
+	return err
+}
+
 func (w *Writer) send() error {
-	_, err := w.w.Write(w.buf)
-	w.buf = w.buf[:0]
+	err := w.pass(w.buf)
+	w.buf, w.passed = w.buf[:0], false
 	if err != nil {
 		return err
 	}

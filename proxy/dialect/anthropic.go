@@ -54,9 +54,9 @@ func (native) Count(req *anthropic.Request, o Options) (Call, error) {
 func nativeCall(path string, req *anthropic.Request, o Options) Call {
 	c := Call{Path: path, Query: req.Query, Header: nativeHeader(req.Header)}
 	if o.Model == "" || o.Model == req.Model {
-		c.Body = []byte(req.Body())
+		c.Rest = req.Body()
 	} else {
-		c.Body = req.WithModel(o.Model)
+		c.Body, c.Rest = req.SplitModel(o.Model)
 	}
 	return c
 }

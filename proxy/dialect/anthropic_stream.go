@@ -20,10 +20,19 @@ type frames struct {
 	named   []byte // a frame with its event line added
 }
 
+var deltaLine = []byte("event: content_block_delta\n")
+
 func decodeFrames(r Reply, body io.Reader, yield func(anthropic.Event, error) bool) {
 	s := frames{reply: r}
 	in := sse.NewReader(body)
 	for {
+		if s.started { // most of a stream is deltas, which are only copied
+			if run := in.Run(deltaLine); run != nil {
+				if !yield(anthropic.Event{Kind: anthropic.Native, Text: "content_block_delta", Raw: run}, nil) {
+					return
+				}
+			}
+		}
 		f, err := in.Next()
 		if err == io.EOF {
 			err = ErrTruncated

@@ -157,7 +157,8 @@ func TestEveryRowEncodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, model := range []string{"m", "gpt-5.1", "gpt-oss-120b", "qwen3-32b", "glm-4.6", "deepseek-v4", "kimi-k2.5", "grok-4", "o3-mini"} {
-			b := encoded(t, r.Name, model, body).Body
+			call := encoded(t, r.Name, model, body)
+			b := append(call.Body, call.Rest...)
 			if !gjson.ValidBytes(b) {
 				t.Errorf("%s %s: not JSON: %s", name, model, b)
 			}

@@ -52,6 +52,7 @@ type Call struct {
 	Query  string
 	Header http.Header
 	Body   []byte
+	Rest   string   // what follows Body: a part of the client's own request, which need not be copied
 	Notes  []string // what the dialect could not carry over, each a sentence for the log
 	// Decode yields the steps of a 2xx reply, whatever its form: SSE, JSON, frames. The last step is a Stop or an error: a
 	// body that ends before it says why is ErrTruncated, never a Stop. An *anthropic.Error is what the provider said in a

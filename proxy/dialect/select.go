@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -43,6 +45,10 @@ func Select(provider, host string, use []Use) (Row, error) {
 		}
 	}
 	switch {
+	case asksResponses(use) && s.native():
+		return Row{}, errors.New("transformer \"openai-responses\": an Anthropic upstream does not speak the Responses API")
+	case asksResponses(use):
+		s.Dialect = newResponses(s.row, cmp.Or(provider, host))
 	case !s.native():
 		s.Dialect = chat{s.row}
 	case s.row.maxOutput > 0:
@@ -68,6 +74,8 @@ func (s *selection) apply(name string, u Use) error {
 		why = "an Anthropic upstream is sent the client's own request"
 	case change != nil:
 		return change(&s.row, u.Options)
+	case slices.Contains(responsesNames, name):
+		return s.row.options(u.Options)
 	case own != nil && own.name != s.row.name && name != openaiName:
 		why = "the provider speaks the dialect " + s.row.name
 	case own != nil && s.native():
@@ -101,7 +109,7 @@ func find(provider, host string, use []Use) (quirks, error) {
 			}
 		case laterDialects[name]:
 			return quirks{}, &TransformerError{u.Name, "its dialect is not built in yet"}
-		case changes[name] == nil && laterChanges[name] == "":
+		case changes[name] == nil && laterChanges[name] == "" && !slices.Contains(responsesNames, name):
 			return quirks{}, fmt.Errorf("transformer %q is not known: known are %s", u.Name, strings.Join(Names(), ", "))
 		}
 	}
@@ -168,6 +176,7 @@ func serves(q *quirks, host string) bool {
 func Names() []string {
 	out := slices.Collect(maps.Keys(changes))
 	out = append(out, anthropicRow.name, plain.name)
+	out = append(out, responsesNames...)
 	for i := range table {
 		out = append(out, table[i].name)
 	}
@@ -181,4 +190,9 @@ func (q *quirks) header() http.Header {
 		return nil
 	}
 	return http.Header{"Http-Referer": {"https://github.com/ccrun/ccrun"}, "X-Title": {"ccrun"}}
+}
+
+// asksResponses tells whether a config asks for the Responses API; the row is the provider's all the same.
+func asksResponses(use []Use) bool {
+	return slices.ContainsFunc(use, func(u Use) bool { return slices.Contains(responsesNames, strings.ToLower(u.Name)) })
 }

@@ -37,7 +37,7 @@ var laterChanges = map[string]string{
 
 // laterDialects are known and not built in: nothing works without them.
 var laterDialects = map[string]bool{
-	"gemini": true, "vertex-gemini": true, "vertex-claude": true, "vertex-openai": true, "openai-responses": true, "openai-response": true,
+	"gemini": true, "vertex-gemini": true, "vertex-claude": true, "vertex-openai": true,
 }
 
 // capped is native with the limit of maxtoken.
@@ -52,9 +52,10 @@ func (c capped) Encode(req *anthropic.Request, o Options) (Call, error) {
 	if err != nil || req.MaxTokens <= c.maxOutput {
 		return call, err
 	}
-	if call.Body, err = sjson.SetBytes(call.Body, "max_tokens", c.maxOutput); err != nil {
+	if call.Body, err = sjson.SetBytes(append(call.Body, call.Rest...), "max_tokens", c.maxOutput); err != nil {
 		return Call{}, fmt.Errorf("lowering max_tokens: %w", err)
 	}
+	call.Rest = ""
 	return call, nil
 }
 
@@ -150,7 +151,7 @@ func params(list []param, o map[string]any) ([]param, error) {
 		switch k {
 		case "":
 			return nil, errors.New("an option needs a name")
-		case "messages", "tools", "model", "stream":
+		case "messages", "input", "instructions", "tools", "model", "stream":
 			return nil, fmt.Errorf("option %q: this part of a request cannot be configured", k)
 		}
 		raw, err := json.Marshal(o[k], json.Deterministic(true))

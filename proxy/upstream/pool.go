@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,9 +38,10 @@ type Options struct {
 // Pool holds the connections. It may be used by several goroutines.
 type Pool struct {
 	o     Options
-	roots *x509.CertPool
+	extra [][]byte // PEM certificates beside the system's
 
 	mu      sync.Mutex
+	roots   *x509.CertPool               // made when the first transport needs it; nil: the system's alone
 	clients map[string]http.RoundTripper // by the proxy that they go through
 }
 
@@ -59,18 +62,14 @@ func New(o Options) (*Pool, error) {
 		if file == "" {
 			continue
 		}
-		pem, err := os.ReadFile(file)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading the certificates of %s: %w", name, err)
 		}
-		if p.roots == nil {
-			if p.roots, err = x509.SystemCertPool(); err != nil {
-				p.roots = x509.NewCertPool()
-			}
-		}
-		if !p.roots.AppendCertsFromPEM(pem) {
+		if block, _ := pem.Decode(text); block == nil {
 			return nil, fmt.Errorf("reading the certificates of %s: no PEM certificate in %s", name, file)
 		}
+		p.extra = append(p.extra, text)
 	}
 	if _, err := url.Parse(o.Proxy); err != nil {
 		return nil, fmt.Errorf("PROXY_URL: %w", errors.Unwrap(err))
@@ -84,6 +83,9 @@ func (p *Pool) transport(provider *Provider) http.RoundTripper {
 	defer p.mu.Unlock()
 	if t := p.clients[key]; t != nil {
 		return t
+	}
+	if strings.HasPrefix(provider.BaseURL, "https:") {
+		p.trust()
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	var t http.RoundTripper = &http.Transport{
@@ -103,6 +105,21 @@ func (p *Pool) transport(provider *Provider) http.RoundTripper {
 	}
 	p.clients[key] = t
 	return t
+}
+
+// trust reads the system's certificates, which takes longer than all else that a start does: only where it is needed.
+func (p *Pool) trust() {
+	if p.roots != nil || len(p.extra) == 0 {
+		return
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil { // there are none: the extra ones are all that there is
+		roots = x509.NewCertPool()
+	}
+	for _, text := range p.extra {
+		roots.AppendCertsFromPEM(text)
+	}
+	p.roots = roots
 }
 
 func (p *Pool) proxy(provider *Provider) func(*http.Request) (*url.URL, error) {
@@ -166,9 +183,9 @@ func (p *Pool) Do(ctx context.Context, a Ask) (*Reply, error) {
 	if err != nil {
 		return nil, fault(a.Provider, fmt.Errorf("its api_base_url is not a URL: %w", err))
 	}
-	r.Body = io.NopCloser(bytes.NewReader(a.Call.Body))
-	r.ContentLength = int64(len(a.Call.Body))
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(a.Call.Body)), nil }
+	r.Body = content(a.Call)
+	r.ContentLength = int64(len(a.Call.Body) + len(a.Call.Rest))
+	r.GetBody = func() (io.ReadCloser, error) { return content(a.Call), nil }
 	a.Provider.authorize(r)
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -186,6 +203,13 @@ func (p *Pool) Do(ctx context.Context, a Ask) (*Reply, error) {
 	silence.Reset(quiet)
 	b := &body{ReadCloser: res.Body, ctx: ctx, cancel: cancel, silence: silence, quiet: quiet, wait: a.Wait, provider: a.Provider}
 	return &Reply{dialect.Reply{Status: res.StatusCode, Header: res.Header, Body: b}, b}, nil
+}
+
+func content(c *dialect.Call) io.ReadCloser {
+	if c.Rest == "" {
+		return io.NopCloser(bytes.NewReader(c.Body))
+	}
+	return io.NopCloser(io.MultiReader(bytes.NewReader(c.Body), strings.NewReader(c.Rest)))
 }
 
 // Close ends the reply. When it was read to its end the connection is kept for the next call; the rest of one that was not

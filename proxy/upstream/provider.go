@@ -7,6 +7,7 @@ package upstream
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/ccrun/ccrun/proxy/dialect"
@@ -23,7 +24,8 @@ type Provider struct {
 }
 
 // Endpoint joins a base URL and the path of a call. Whatever end of the base is a start of the path stands there once, so
-// that "https://host/v1", "https://host/v1/" and "https://host/v1/chat/completions" are one provider.
+// that "https://host/v1", "https://host/v1/" and "https://host/v1/chat/completions" are one provider. A host alone stands for
+// its version 1, which is what servers of these APIs are called everywhere.
 func Endpoint(base, path string) (string, error) {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -33,6 +35,9 @@ func Endpoint(base, path string) (string, error) {
 	want := strings.Split(strings.Trim(path, "/"), "/")
 	if have[0] == "" {
 		have = nil
+		if !versioned.MatchString(want[0]) {
+			have = []string{"v1"}
+		}
 	}
 	n := min(len(have), len(want))
 	for n > 0 && !equal(have[len(have)-n:], want[:n]) {
@@ -46,6 +51,8 @@ func Endpoint(base, path string) (string, error) {
 	u.RawPath = raw
 	return u.String(), nil
 }
+
+var versioned = regexp.MustCompile(`^v[0-9]`)
 
 func equal(a, b []string) bool {
 	for i := range a {

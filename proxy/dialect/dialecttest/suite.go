@@ -57,7 +57,7 @@ func (s Suite) fixture(t *testing.T, f *Fixture) {
 	sent := f.hasRequest && err == nil
 	f.want(t, "want-refusal", fmt.Sprint(err), err != nil)
 	f.want(t, "want-call", callText(call), sent)
-	f.want(t, "want-body.json", string(call.Body), sent)
+	f.want(t, "want-body.json", string(call.Body)+call.Rest, sent)
 	f.want(t, "want-notes", strings.Join(call.Notes, "\n"), len(call.Notes) > 0)
 	if err != nil || !f.hasReply {
 		return
@@ -143,12 +143,28 @@ func (f *Fixture) decode(t *testing.T, call dialect.Call, body io.Reader) result
 		if e.Raw != nil {
 			e.Raw = append([]byte{}, e.Raw...)
 		}
-		r.events = append(r.events, e)
+		r.events = append(r.events, frames(e)...)
 	}
 	if r.err == nil && !r.stopped() {
 		t.Fatalf("the reply ended with neither a Stop nor an error after %d events", len(r.events))
 	}
 	return r
+}
+
+// frames takes an event that holds several deltas of a native stream apart: how many come together is the network's chance.
+func frames(e anthropic.Event) []anthropic.Event {
+	if e.Kind != anthropic.Native || e.Text != "content_block_delta" {
+		return []anthropic.Event{e}
+	}
+	var out []anthropic.Event
+	for _, raw := range bytes.SplitAfter(e.Raw, []byte("\n\n")) {
+		if len(raw) > 0 {
+			one := e
+			one.Raw = raw
+			out = append(out, one)
+		}
+	}
+	return out
 }
 
 func (r result) stopped() bool {

@@ -71,6 +71,28 @@ func (r *Reader) Next() (Frame, error) {
 	}
 }
 
+// Run gives out at once the whole frames at the front of the buffer that begin with prefix, which must be a whole line, as
+// they came; nil where there is none. Nothing is read for it, and only lines that end with LF count. A caller that copies
+// frames which it need not look into saves taking them one by one.
+func (r *Reader) Run(prefix []byte) []byte {
+	b, n := r.buf[r.start:r.end], 0
+	for bytes.HasPrefix(b[n:], prefix) {
+		i := bytes.Index(b[n:], blank)
+		if i < 0 || bytes.IndexByte(b[n:n+i], '\r') >= 0 { // a CRLF may be an empty line before this one
+			break
+		}
+		n += i + len(blank)
+	}
+	if n == 0 {
+		return nil
+	}
+	r.start += n
+	r.seen, r.line = r.start, r.start
+	return b[:n:n]
+}
+
+var blank = []byte("\n\n")
+
 // scan looks for the empty line that ends the frame at start and returns the place behind it; 0: it is not there yet.
 func (r *Reader) scan() int {
 	for {
