@@ -1,9 +1,14 @@
 package runner
 
+import (
+	"maps"
+	"slices"
+)
+
 // A Reason says in one word how a run ended. It is an output of the job, and decides the exit code.
 type Reason string
 
-// The reasons of DESIGN's contract, in the order of their exit codes.
+// The reasons, in the order of their exit codes.
 const (
 	OK      Reason = "ok"
 	Skipped Reason = "skipped"
@@ -54,6 +59,9 @@ func (r Reason) Code() int {
 	}
 	return exitCodes[Internal]
 }
+
+// Reasons are all reasons, in alphabetical order.
+func Reasons() []Reason { return slices.Sorted(maps.Keys(exitCodes)) }
 
 // Conclusion is success, failure, cancelled or skipped.
 func (r Reason) Conclusion() string {

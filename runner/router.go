@@ -112,6 +112,12 @@ func (r *run) configure() (*config.Config, *usage.Table, error) {
 	for _, w := range c.Warnings {
 		r.warn("configuration: %s", w)
 	}
+	if c.RewriteSystemPrompt != "" {
+		r.warn("configuration: REWRITE_SYSTEM_PROMPT has no effect in this version")
+	}
+	if c.LogLevel == "debug" || c.LogLevel == "trace" {
+		r.log.verbose = true
+	}
 	prices, err := priceTable(c, r.job.PricesFile)
 	if err != nil {
 		return nil, nil, because(Config, err)

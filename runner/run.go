@@ -147,57 +147,61 @@ func (r *run) do(ctx context.Context, hurry <-chan struct{}) error {
 	return err
 }
 
-// place finds the CI host, the folder for files and the folder to work in. A dry run makes neither.
+// place finds the CI host, the folder to work in and the folder for files.
 func (r *run) place() error {
 	host, err := ci.Detect(r.getenv, r.job.System.Stderr, r.job.CI)
-	r.host = host
-	r.folder()
-	if err != nil { // after the folder: this too has its report
+	if err != nil {
 		return because(Config, err)
 	}
-	switch {
-	case r.job.Demo && r.job.DryRun:
-		r.cwd = os.TempDir() // the demo's folder would be made there
-	case r.job.Demo:
-		if r.cwd, err = os.MkdirTemp("", "ccrun-demo-"); err != nil {
-			return because(Config, fmt.Errorf("making the demo's folder: %w", err))
-		}
-		r.scratch = r.cwd
-	default:
-		if r.cwd, err = filepath.Abs(r.job.Cwd); err != nil {
-			return because(Config, err)
-		}
+	r.host = host
+	if r.dir, err = r.outputDir(); err != nil { // a full disk is no reason not to run: the report goes to the log
+		r.warn("the output folder cannot be made: %v", err)
+		r.dir = ""
 	}
-	if r.cwd, err = filepath.EvalSymlinks(r.cwd); err != nil {
-		return because(Config, fmt.Errorf("--cwd: %w", err))
-	}
-	if info, err := os.Stat(r.cwd); err != nil || !info.IsDir() {
-		return because(Config, fmt.Errorf("--cwd: %s is not a folder", r.cwd))
+	if r.cwd, err = r.workingDir(); err != nil {
+		return because(Config, err)
 	}
 	return nil
 }
 
-// folder makes the folder for files. Where it cannot, the job goes on and the report goes to the log.
-func (r *run) folder() {
+func (r *run) outputDir() (string, error) {
 	dir := r.job.OutputDir
 	if dir == "" {
 		dir = ci.OutputDir(r.getenv, r.id)
 	}
 	dir, err := filepath.Abs(dir)
-	if err == nil && !r.job.DryRun {
-		err = os.MkdirAll(dir, 0o700)
+	if err != nil || r.job.DryRun {
+		return dir, err
 	}
-	if err != nil {
-		r.warn("the output folder cannot be made: %v", err)
-		return
-	}
-	r.dir = dir
-	if r.job.DryRun {
-		return
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
 	}
 	if err := exclude(dir); err != nil {
 		r.warn("%v", err)
 	}
+	return dir, nil
+}
+
+func (r *run) workingDir() (string, error) {
+	if r.job.Demo && !r.job.DryRun {
+		dir, err := os.MkdirTemp("", "ccrun-demo-")
+		if err != nil {
+			return "", fmt.Errorf("making the demo's folder: %w", err)
+		}
+		r.scratch = dir
+		return filepath.EvalSymlinks(dir)
+	}
+	dir, err := filepath.Abs(r.job.Cwd)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir) // as the agent will see it
+	}
+	if err != nil {
+		return "", fmt.Errorf("--cwd: %w", err)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("--cwd: %s is not a folder", dir)
+	}
+	return dir, nil
 }
 
 // task is the prompt; the demo brings its own, and a repository to go with it.
@@ -213,6 +217,10 @@ func (r *run) task(ctx context.Context) (string, error) {
 		return "", because(Config, errors.New("--demo brings its own task, folder and model: leave out --prompt, --prompt-file, --model and --cwd"))
 	}
 	if !r.job.DryRun {
+		r.job.Agent.AllowedTools = append(r.job.Agent.AllowedTools, demo.Tools)
+		if r.job.DryRun {
+			return demo.Prompt, nil
+		}
 		if err := demo.Lay(ctx, r.cwd, r.job.System.Environ); err != nil {
 			return "", because(Config, err)
 		}

@@ -122,16 +122,6 @@ func noArgs(c *cli.Command, hint string) error {
 	return nil
 }
 
-func getenv(environ []string) func(string) string {
-	m := make(map[string]string, len(environ))
-	for _, kv := range environ {
-		if k, v, ok := strings.Cut(kv, "="); ok {
-			m[k] = v
-		}
-	}
-	return func(name string) string { return m[name] }
-}
-
 func line(w io.Writer, format string, args ...any) error {
 	_, err := fmt.Fprintf(w, format+"\n", args...)
 	return err
