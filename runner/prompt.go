@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,12 +17,12 @@ const MaxPrompt = 10 << 20
 const stdinWait = 30 * time.Second
 
 // prompt reads the task.
-func (j Job) prompt() (string, error) {
+func (j Job) prompt(ctx context.Context) (string, error) {
 	switch {
 	case j.Prompt != "" && j.PromptFile != "":
 		return "", errors.New("--prompt and --prompt-file exclude each other: give one")
 	case j.PromptFile == "-":
-		return readStdin(j.System.Stdin, stdinWait)
+		return readStdin(ctx, j.System.Stdin, stdinWait)
 	case j.PromptFile != "":
 		f, err := os.Open(j.PromptFile)
 		if err != nil {
@@ -54,8 +55,8 @@ func tooLong(name string) error {
 	return fmt.Errorf("the prompt of %s is longer than %d MB: put the text into a file and name that in the prompt", name, MaxPrompt>>20)
 }
 
-// readStdin reads to the end, or for so long. A reader that never ends is left behind: this process ends soon after.
-func readStdin(r io.Reader, wait time.Duration) (string, error) {
+// readStdin reads to the end, for so long at most. A reader that never ends is left behind: this process ends soon after.
+func readStdin(ctx context.Context, r io.Reader, wait time.Duration) (string, error) {
 	type read struct {
 		text string
 		err  error
@@ -68,6 +69,8 @@ func readStdin(r io.Reader, wait time.Duration) (string, error) {
 	select {
 	case got := <-done:
 		return got.text, got.err
+	case <-ctx.Done():
+		return "", fmt.Errorf("reading the prompt from standard input: %w", context.Cause(ctx))
 	case <-time.After(wait):
 		return "", fmt.Errorf("reading the prompt from standard input: it did not end within %s: close it, or use --prompt-file FILE", wait)
 	}

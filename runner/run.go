@@ -149,14 +149,15 @@ func (r *run) do(ctx context.Context, hurry <-chan struct{}) error {
 
 // place finds the CI host, the folder to work in and the folder for files.
 func (r *run) place() error {
-	host, err := ci.Detect(r.getenv, r.job.System.Stderr, r.job.CI)
-	if err != nil {
-		return because(Config, err)
-	}
+	host, hostErr := ci.Detect(r.getenv, r.job.System.Stderr, r.job.CI)
 	r.host = host
+	var err error
 	if r.dir, err = r.outputDir(); err != nil { // a full disk is no reason not to run: the report goes to the log
 		r.warn("the output folder cannot be made: %v", err)
 		r.dir = ""
+	}
+	if hostErr != nil { // after the folder: this has its report too
+		return because(Config, hostErr)
 	}
 	if r.cwd, err = r.workingDir(); err != nil {
 		return because(Config, err)
@@ -207,7 +208,7 @@ func (r *run) workingDir() (string, error) {
 // task is the prompt; the demo brings its own, and a repository to go with it.
 func (r *run) task(ctx context.Context) (string, error) {
 	if !r.job.Demo {
-		prompt, err := r.job.prompt()
+		prompt, err := r.job.prompt(ctx)
 		if err != nil {
 			return "", because(Config, err)
 		}
@@ -217,10 +218,6 @@ func (r *run) task(ctx context.Context) (string, error) {
 		return "", because(Config, errors.New("--demo brings its own task, folder and model: leave out --prompt, --prompt-file, --model and --cwd"))
 	}
 	if !r.job.DryRun {
-		r.job.Agent.AllowedTools = append(r.job.Agent.AllowedTools, demo.Tools)
-		if r.job.DryRun {
-			return demo.Prompt, nil
-		}
 		if err := demo.Lay(ctx, r.cwd, r.job.System.Environ); err != nil {
 			return "", because(Config, err)
 		}
