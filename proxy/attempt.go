@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -47,7 +48,7 @@ func (s *Server) attempt(ctx context.Context, t route.Target, x *exchange, n int
 	for _, note := range call.Notes {
 		s.o.Log.Debug(note, "provider", p.Name, "model", t.Model, "request", x.number)
 	}
-	ctx = cassette.With(ctx, cassette.Tag{Request: x.number, Attempt: n, Class: x.class, Prompt: x.prompt})
+	ctx = cassette.With(ctx, cassette.Tag{Request: x.number, Attempt: n, Class: x.class, Prompt: x.prompt, Answers: x.answers})
 	err = s.send(ctx, p, row, &call, x, &entry)
 	s.settle(p, &entry, x, err)
 	return err
@@ -192,6 +193,22 @@ func (x *exchange) prompt() string {
 		}
 	}
 	return ""
+}
+
+// answers counts the tool results that stand behind the last assistant message.
+func (x *exchange) answers() int {
+	n := 0
+	for _, m := range slices.Backward(x.req.Messages()) {
+		if m.Role == "assistant" {
+			break
+		}
+		for _, b := range m.Content {
+			if b.Type == "tool_result" {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // anthropicError is what the client is told.

@@ -133,7 +133,7 @@ func (r *run) show(rep *report.Report) {
 		}
 		return
 	}
-	if rep.Conclusion != report.Success && (r.host == nil || rep.Conclusion != report.Failure) { // a failure was annotated
+	if rep.Conclusion == report.Failure || rep.Conclusion == report.Cancelled {
 		r.log.error("%s: %s", rep.Reason, rep.Message)
 	}
 }

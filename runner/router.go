@@ -135,12 +135,8 @@ func (r *run) load() (*config.Config, error) {
 		}
 		return configOf(t)
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = ""
-	}
 	return config.Load(config.Options{
-		Path: r.job.ConfigFile, Model: r.job.Model, Provider: r.job.Provider, Getenv: r.getenv, Home: home,
+		Path: r.job.ConfigFile, Model: r.job.Model, Provider: r.job.Provider, Getenv: r.getenv, Home: r.job.System.home(),
 		Keyless: r.job.Replay != "", CheckUse: checkUse,
 	})
 }
@@ -174,15 +170,7 @@ func (r *run) tape() (*cassette.Tape, error) {
 
 // tapes sets recording and replay up: what stands for the network, or around it.
 func (r *run) tapes(rt *router) (func(http.RoundTripper) http.RoundTripper, error) {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = ""
-	}
-	temp := os.TempDir()
-	if real, err := filepath.EvalSymlinks(temp); err == nil {
-		temp = real
-	}
-	folders := cassette.Folders{Cwd: r.cwd, Home: home, Temp: temp}
+	folders := cassette.Folders{Cwd: r.cwd, Home: r.job.System.home(), Temp: r.job.System.temp()}
 	var via []func(http.RoundTripper) http.RoundTripper
 	if r.job.Demo || r.job.Replay != "" {
 		t, err := r.tape()
@@ -194,7 +182,16 @@ func (r *run) tapes(rt *router) (func(http.RoundTripper) http.RoundTripper, erro
 		}
 		via = append(via, rt.player.Via)
 	}
-	if r.job.Record != "" {
+	if r.job.Record != "" && !r.job.DryRun {
+		// Known before anything is paid for: a recording cannot be made twice.
+		f, err := os.CreateTemp(filepath.Dir(r.job.Record), ".ccrun-*")
+		if err != nil {
+			return nil, because(Config, fmt.Errorf("--record: %w", err))
+		}
+		closeAll(f)
+		if err := os.Remove(f.Name()); err != nil {
+			return nil, because(Config, fmt.Errorf("--record: %w", err))
+		}
 		rt.recorder = cassette.NewRecorder(folders, r.secrets.String)
 		via = append(via, rt.recorder.Via)
 	}

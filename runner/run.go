@@ -229,12 +229,9 @@ func (r *run) task(ctx context.Context) (string, error) {
 
 // find gets Claude Code.
 func (r *run) find(ctx context.Context) error {
-	cache, err := os.UserCacheDir()
-	if home := r.getenv("XDG_CACHE_HOME"); err != nil && home != "" {
-		cache = home
-	}
+	var err error
 	r.exe, err = agent.Find(ctx, agent.FindOptions{
-		Path: r.job.Claude, Version: r.job.ClaudeVer, Environ: r.job.System.Environ, CacheDir: cache, Log: r.log.plain(),
+		Path: r.job.Claude, Version: r.job.ClaudeVer, Environ: r.job.System.Environ, CacheDir: r.job.System.cache(), Log: r.log.plain(),
 	})
 	r.facts.Version.Claude = r.exe.Version
 	switch {

@@ -2,18 +2,13 @@ package runner
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/ccrun/ccrun/runner/config"
 )
 
 // ValidateConfig checks a configuration file and prints what it comes to. Its error has every fault with its place.
 func ValidateConfig(file string, sys System) error {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = "" // "~/" then stands as it is
-	}
-	c, err := config.Load(config.Options{Path: file, Getenv: lookup(sys.Environ), Home: home, CheckUse: checkUse})
+	c, err := config.Load(config.Options{Path: file, Getenv: lookup(sys.Environ), Home: sys.home(), CheckUse: checkUse})
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,8 @@ func (r *run) agent(ctx context.Context, prompt string, hurry <-chan struct{}) e
 	end()
 	try.Ended = time.Now()
 	if err == nil {
-		err = r.judge(ctx, watcher.Verdict(agent.Exit{Code: exit.Code, Signal: exit.Signal, Stderr: stderr.String()}), exit)
+		err = r.judge(ctx, watcher.Verdict(agent.Exit{Code: exit.Code, Signal: exit.Signal, Stderr: stderr.String(),
+			Overstayed: errors.Is(exit.Stopped, process.ErrOverstayed)}), exit)
 	} else {
 		err = notStarted(err)
 	}

@@ -165,6 +165,7 @@ type Tag struct {
 	Attempt int // of the request, from 1
 	Class   string
 	Prompt  func() string // a subagent's task
+	Answers func() int    // how many tool results the request ends with
 }
 
 type tagKey struct{}

@@ -162,11 +162,17 @@ func TestSecretsAreNotRecorded(t *testing.T) {
 func TestReplayFollowsTheConversation(t *testing.T) {
 	tape := record(t, here, "main", callStart(0, "call_1", "Bash", `{"command":"ls"}`)+stop, text("done")+stop)
 	const tools = `"tools":[{"type":"function","function":{"name":"Bash"}}]`
-	tests := []struct{ name, first, second, third, want string }{
-		{"fits", `{` + tools + `}`, `{` + tools + `,"messages":[{"tool_call_id":"call_1"}]}`, "", ""},
-		{"another tool's answer", `{` + tools + `}`, `{` + tools + `,"messages":[{"tool_call_id":"call_9"}]}`, "", "does not answer tool call call_1 of recorded request 1 (class main)"},
-		{"a tool that is not offered", `{"tools":[{"type":"function","function":{"name":"Read"}}]}`, "", "", "recorded request 1 (class main) calls the tool Bash"},
-		{"ran out", `{` + tools + `}`, `{"messages":[{"tool_call_id":"call_1"}]}`, "{}", "ran out: request 3"},
+	answered := func() int { return 1 }
+	missing := func() int { return 0 }
+	tests := []struct {
+		name, first, second, third, want string
+		answers                          func() int
+	}{
+		{"fits", `{` + tools + `}`, `{` + tools + `,"messages":[{"tool_call_id":"call_1"}]}`, "", "", answered},
+		{"another tool's answer", `{` + tools + `}`, `{` + tools + `,"messages":[{"tool_call_id":"call_9"}]}`, "", "does not answer tool call call_1 of recorded request 1 (class main)", answered},
+		{"a call without its answer", `{` + tools + `}`, `{` + tools + `,"messages":[{"tool_calls":[{"id":"call_1"}]}]}`, "", "answers 0 of 1 tool calls of recorded request 1", missing},
+		{"a tool that is not offered", `{"tools":[{"type":"function","function":{"name":"Read"}}]}`, "", "", "recorded request 1 (class main) calls the tool Bash", answered},
+		{"ran out", `{` + tools + `}`, `{"messages":[{"tool_call_id":"call_1"}]}`, "{}", "ran out: request 3", answered},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -176,7 +182,7 @@ func TestReplayFollowsTheConversation(t *testing.T) {
 				if body == "" {
 					break
 				}
-				status, reply, err := ask(t, via, "http://x.invalid", Tag{Request: i + 1, Attempt: 1, Class: "main"}, body)
+				status, reply, err := ask(t, via, "http://x.invalid", Tag{Request: i + 1, Attempt: 1, Class: "main", Answers: test.answers}, body)
 				if err != nil {
 					t.Fatal(err)
 				}

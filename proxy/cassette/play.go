@@ -86,6 +86,7 @@ const (
 	headAttempt = "Ccrun-Attempt"
 	headClass   = "Ccrun-Class"
 	headDigest  = "Ccrun-Digest"
+	headAnswers = "Ccrun-Answers"
 )
 
 // Via sends every call to the player, wherever it was meant to go.
@@ -113,6 +114,9 @@ func (r replaying) RoundTrip(q *http.Request) (*http.Response, error) {
 	q.Header.Set(headAttempt, strconv.Itoa(tag.Attempt))
 	q.Header.Set(headClass, class)
 	q.Header.Set(headDigest, digest)
+	if tag.Answers != nil {
+		q.Header.Set(headAnswers, strconv.Itoa(tag.Answers()))
+	}
 	return r.next.RoundTrip(q)
 }
 
@@ -171,7 +175,7 @@ func (p *Player) next(h http.Header, body string) (Attempt, error) {
 	cur := p.current[request]
 	if cur == nil {
 		var err error
-		if cur, err = p.take(key, body); err != nil {
+		if cur, err = p.take(key, body, h.Get(headAnswers)); err != nil {
 			if p.fault == nil {
 				p.fault = err
 			}
@@ -188,7 +192,7 @@ func (p *Player) next(h http.Header, body string) (Attempt, error) {
 }
 
 // take moves a queue on, when the request goes on from the last reply and can take the next one.
-func (p *Player) take(key, body string) (*playing, error) {
+func (p *Player) take(key, body, answers string) (*playing, error) {
 	class := strings.TrimSuffix(key, "/")
 	q := p.queues[key]
 	if len(q) == 0 {
@@ -201,6 +205,10 @@ func (p *Player) take(key, body string) (*playing, error) {
 			if !strings.Contains(body, `"`+id) {
 				return nil, fmt.Errorf("cassette: before %s: the request does not answer tool call %s of %s", where, id, last.where)
 			}
+		}
+		// The id stands in the call itself too, and a dialect may put something in the place of an answer that is missing.
+		if n, err := strconv.Atoi(answers); err == nil && n < len(last.ids) {
+			return nil, fmt.Errorf("cassette: before %s: the request answers %d of %d tool calls of %s", where, n, len(last.ids), last.where)
 		}
 	}
 	ids, names := asked(e.Attempts[len(e.Attempts)-1])

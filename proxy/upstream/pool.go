@@ -261,7 +261,13 @@ func (b *body) Read(p []byte) (int, error) {
 		b.ended = true
 		b.silence.Stop()
 	default:
-		err = fault(b.provider, cause(b.ctx, err))
+		if err = fault(b.provider, cause(b.ctx, err)); !errors.As(err, new(*anthropic.Error)) {
+			return n, err
+		}
+		var e *anthropic.Error
+		if errors.As(err, &e) && !errors.As(e.Err, new(errSilent)) {
+			e.Message = fmt.Sprintf("provider %s broke off its reply: %v", b.provider.Name, e.Err)
+		}
 	}
 	return n, err
 }

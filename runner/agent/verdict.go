@@ -37,6 +37,8 @@ type Exit struct {
 	Code   int
 	Signal string // its name, as "terminated"; "" where it ended by itself
 	Stderr string // the end of it, for the message where nothing else was said
+	// Overstayed: it was ended some time after its final result. What it says of that is no result.
+	Overstayed bool
 }
 
 // Verdict is how a run went, and what it gave.
@@ -91,9 +93,13 @@ func (w *Watcher) Verdict(exit Exit) Verdict {
 		v.Reason, v.Message = ReasonNoResult, w.silence(exit)
 		return v
 	}
-	last := w.results[len(w.results)-1]
+	results := w.results
+	if n := len(results); exit.Overstayed && n > 1 && results[n-1].IsError && strings.HasPrefix(results[n-1].Terminal, "aborted_") {
+		results = results[:n-1]
+	}
+	last := results[len(results)-1]
 	v.Terminal = last.Terminal
-	for _, r := range slices.Backward(w.results) { // a turn that only reads a notification may add nothing
+	for _, r := range slices.Backward(results) { // a turn that only reads a notification may add nothing
 		if v.Result == "" && !r.IsError { // the text of an error is a Message, not an answer
 			v.Result = text(r.Text)
 		}

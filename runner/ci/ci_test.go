@@ -42,7 +42,7 @@ func TestPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Mask("sk-0123456789")
-	end := h.Group("Claude Code")
+	end := h.Group("Claude\n\x1b[2JCode")
 	release := h.Fence(&log)
 	h.Annotate(Warning, "denied:\n\x1b[2JBash")
 	release()
@@ -53,7 +53,7 @@ func TestPlain(t *testing.T) {
 	if err := h.Summary("c"); err != nil {
 		t.Error(err)
 	}
-	if got, want := log.String(), "Claude Code\nwarning: denied: [2JBash\n"; got != want {
+	if got, want := log.String(), "Claude [2JCode\n"; got != want {
 		t.Errorf("log %q, want %q", got, want)
 	}
 }

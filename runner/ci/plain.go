@@ -29,7 +29,8 @@ func (p *plain) Group(title string) (end func()) {
 
 func (p *plain) Fence(io.Writer) (release func()) { return func() {} }
 
-func (p *plain) Annotate(level, message string) { p.print(level + ": " + message) }
+// Annotate does nothing: there is no page beside the log, and the log says it already.
+func (p *plain) Annotate(string, string) {}
 
 func (p *plain) Output(string, string) error { return nil }
 

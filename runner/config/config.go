@@ -95,7 +95,7 @@ func Load(o Options) (*Config, error) {
 	l.finish()
 	l.hide()
 	if len(l.faults) > 0 {
-		return nil, &Error{File: l.config.Path, Faults: l.faults}
+		return nil, &Error{File: l.config.Path, Faults: l.faults, Warnings: l.config.Warnings}
 	}
 	return l.config, nil
 }

@@ -26,6 +26,8 @@ func (w Warning) String() string { return Fault(w).String() }
 type Error struct {
 	File   string // "": there is none
 	Faults []Fault
+	// Warnings are said with the faults: a key that is misspelt is often why another one is missing.
+	Warnings []Warning
 }
 
 func (e *Error) Error() string {
@@ -33,13 +35,20 @@ func (e *Error) Error() string {
 	if e.File != "" {
 		head += " " + e.File
 	}
-	if len(e.Faults) == 1 {
+	if len(e.Faults) == 1 && len(e.Warnings) == 0 {
 		return head + ": " + e.Faults[0].String()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d faults", head, len(e.Faults))
-	for _, f := range e.Faults {
-		b.WriteString("\n  " + f.String())
+	if len(e.Faults) == 1 {
+		b.WriteString(head + ": " + e.Faults[0].String())
+	} else {
+		fmt.Fprintf(&b, "%s: %d faults", head, len(e.Faults))
+		for _, f := range e.Faults {
+			b.WriteString("\n  " + f.String())
+		}
+	}
+	for _, w := range e.Warnings {
+		b.WriteString("\n  warning: " + w.String())
 	}
 	return b.String()
 }
