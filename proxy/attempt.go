@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -39,8 +40,10 @@ func (s *Server) attempt(ctx context.Context, t route.Target, x *exchange, n int
 		Scenario: x.decision.Scenario, Reason: x.decision.Reason, Provider: p.Name, Model: t.Model,
 	}
 	row := p.rowFor(t.Model)
+	limits := s.Limits(p.Name, t.Model)
 	call, err := row.Dialect.Encode(x.req, dialect.Options{
-		Model: t.Model, Limits: s.Limits(p.Name, t.Model), Session: x.session, NewID: newID,
+		Model: t.Model, Limits: limits, Lessons: s.lessons.about(t), Prompt: s.promptLength(x, row, limits), Session: x.session, NewID: newID,
+		Note: func(note string) { s.o.Log.Info(note, "provider", p.Name, "model", t.Model, "request", x.number) },
 	})
 	if err != nil { // nothing was sent: no entry
 		return fmt.Errorf("writing the request for provider %s: %w", p.Name, err)
@@ -54,6 +57,21 @@ func (s *Server) attempt(ctx context.Context, t route.Target, x *exchange, n int
 	return err
 }
 
+// promptLength is an estimate of the prompt in tokens; 0 where the model's window has room for it and the answer in any case,
+// so that nothing depends on it. A native upstream is not told less than the client asked for.
+func (s *Server) promptLength(x *exchange, row dialect.Row, l dialect.Limits) int64 {
+	if l.Window == 0 || row.Native() {
+		return 0
+	}
+	if n := x.decision.Tokens; n > 0 {
+		return int64(n)
+	}
+	if most := int64(s.o.Tokens.AtMost(x.req)); most+most/8+x.req.MaxTokens <= l.Window {
+		return 0
+	}
+	return int64(s.o.Tokens.Count(x.req))
+}
+
 // send makes the call and copies its answer, noting what is learnt on the way.
 func (s *Server) send(ctx context.Context, p *provider, row dialect.Row, call *dialect.Call, x *exchange, entry *usage.Entry) error {
 	var wait func()
@@ -61,13 +79,14 @@ func (s *Server) send(ctx context.Context, p *provider, row dialect.Row, call *d
 		wait = func() { _ = f.Flush() } // a broken client shows at the next Write
 	}
 	quiet := time.Duration(0)
-	if !x.req.Stream {
+	if !x.req.Stream || call.Whole {
 		quiet = wholeReply
 	}
 	start := time.Now()
 	defer func() { entry.Took = time.Since(start) }()
 	var sent atomic.Bool
-	reply, err := s.pool.Do(ctx, upstream.Ask{Provider: &p.Provider.Provider, Call: call, Quiet: quiet, Wait: wait, Sent: func() { sent.Store(true) }})
+	reply, err := s.pool.Do(ctx, upstream.Ask{Provider: &p.Provider.Provider, Call: call, Quiet: quiet, Wait: wait, Sent: func() { sent.Store(true) },
+		Hold: x.payload.hold, Release: x.payload.release})
 	entry.Reached = sent.Load()
 	if err != nil {
 		return err
@@ -157,6 +176,9 @@ func (s *Server) settle(p *provider, entry *usage.Entry, x *exchange, err error)
 		*text = strings.Clone(*text)
 	}
 	x.run.Ledger.Add(*entry)
+	if !s.o.Log.Enabled(context.Background(), slog.LevelInfo) {
+		return
+	}
 	s.o.Log.Info("request", "n", entry.Request, "class", entry.Class, "route", entry.Scenario,
 		"target", entry.Provider+","+entry.Model, "status", entry.Status, "fault", string(entry.Fault), "message", entry.Message,
 		"input", entry.Usage.Input, "cache_read", entry.Usage.CacheRead, "output", entry.Usage.Output, "took", entry.Took.Round(time.Millisecond))

@@ -3,8 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +16,7 @@ import (
 type exchange struct {
 	run      *Session
 	req      *anthropic.Request
+	payload  *payload // what req was read from
 	number   int
 	class    string
 	agent    string
@@ -40,6 +39,7 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request, run *Session) 
 		writeError(w, anthropicError(err))
 		return
 	}
+	defer x.payload.release()
 	x.number = run.next()
 	if x.decision, err = run.o.Router.Route(r.Context(), s.routeRequest(x)); err != nil {
 		writeError(w, anthropicError(err))
@@ -58,41 +58,21 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request, run *Session) 
 // read takes the request apart. The body is read whole before anything is sent upstream: an upstream that answers before
 // it has read everything would break a request that is still being copied.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, run *Session) (*exchange, error) {
-	body, err := readBody(w, r)
+	body, err := s.payload(w, r)
 	if err != nil {
 		return nil, err
 	}
-	req, err := anthropic.Parse(body)
+	req, err := anthropic.Parse(body.bytes)
 	if err != nil {
 		return nil, err
 	}
 	req.Header, req.Query = forwarded(r.Header), r.URL.RawQuery
 	return &exchange{
-		run: run, req: req, model: req.Model,
+		run: run, req: req, payload: body, model: req.Model,
 		class:   r.Header.Get("X-Claude-Code-Request-Class"),
 		agent:   r.Header.Get("X-Claude-Code-Agent-Id"),
 		session: r.Header.Get("X-Claude-Code-Session-Id"),
 	}, nil
-}
-
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	src := http.MaxBytesReader(w, r.Body, MaxBody)
-	var body []byte
-	var err error
-	if n := r.ContentLength; n >= 0 && n <= MaxBody {
-		body = make([]byte, n)
-		_, err = io.ReadFull(src, body)
-	} else {
-		body, err = io.ReadAll(src)
-	}
-	var large *http.MaxBytesError
-	if errors.As(err, &large) || r.ContentLength > MaxBody {
-		return nil, anthropic.ForStatus(http.StatusRequestEntityTooLarge, fmt.Sprintf("the request is larger than %d MiB", MaxBody>>20))
-	}
-	if err != nil {
-		return nil, anthropic.Invalid("reading the request: %v", err)
-	}
-	return body, nil
 }
 
 // hidden are the client's headers that are for this router alone, or that the next connection makes anew.
@@ -118,8 +98,14 @@ func (s *Server) routeRequest(x *exchange) route.Request {
 func (s *Server) try(ctx context.Context, x *exchange) error {
 	var failed []string
 	var err error
-	for i, t := range x.decision.Targets {
-		err = s.attempt(ctx, t, x, i+1)
+	n := 0
+	for _, t := range x.decision.Targets {
+		n++
+		err = s.attempt(ctx, t, x, n)
+		for taken := 0; taken < mostLessons && s.learn(t, x, err); taken++ {
+			n++
+			err = s.attempt(ctx, t, x, n)
+		}
 		if err == nil || x.out.Started() || ctx.Err() != nil || !another(err) {
 			break
 		}
@@ -161,27 +147,20 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, x *exchange)
 	x.out = out
 	var ping *time.Timer
 	ping = time.AfterFunc(firstPing, func() {
-		if out.Ping() == nil {
+		if out.Ping() == nil { // not after the end
 			ping.Reset(pingEvery)
 		}
 	})
 	err := s.try(ctx, x)
 	ping.Stop()
-	if err == nil {
-		err = out.Flush()
-	}
+	sent := out.Close() // a ping that is under way ends here: what follows is alone
 	switch e := anthropicError(err); {
-	case err == nil || ctx.Err() != nil:
+	case ctx.Err() != nil || err == nil && sent == nil:
 	case !out.Opened():
 		writeError(w, e)
-	case e.Temporary():
+	case err == nil || sent != nil || e.Temporary() || out.Fail(e) != nil:
 		// Claude Code repeats a request whose connection was cut; an error event makes it give up streaming.
-		_ = out.Flush() // the connection is cut in any case
 		panic(http.ErrAbortHandler)
-	default:
-		if err := out.Fail(e); err != nil {
-			panic(http.ErrAbortHandler)
-		}
 	}
 }
 

@@ -21,6 +21,7 @@ func (s *Server) countTokens(w http.ResponseWriter, r *http.Request, run *Sessio
 		writeError(w, anthropicError(err))
 		return
 	}
+	defer x.payload.release()
 	if x.decision, err = run.o.Router.Route(r.Context(), s.routeRequest(x)); err != nil {
 		writeError(w, anthropicError(err))
 		return
@@ -48,7 +49,8 @@ func (s *Server) count(ctx context.Context, x *exchange) (int, bool) {
 	if err != nil {
 		return 0, false
 	}
-	reply, err := s.pool.Do(ctx, upstream.Ask{Provider: &p.Provider.Provider, Call: &call, Quiet: 10 * time.Second})
+	reply, err := s.pool.Do(ctx, upstream.Ask{Provider: &p.Provider.Provider, Call: &call, Quiet: 10 * time.Second,
+		Hold: x.payload.hold, Release: x.payload.release})
 	if err != nil {
 		s.o.Log.Debug("counting tokens upstream", "provider", p.Name, "error", err)
 		return 0, false

@@ -57,6 +57,8 @@ type Server struct {
 	pool      *upstream.Pool
 	providers map[string]*provider // by lower-case name
 	mux       *http.ServeMux
+	payloads  sync.Pool // of *payload
+	lessons   lessons
 
 	mu       sync.RWMutex
 	sessions []*Session

@@ -1,8 +1,6 @@
 package anthropic
 
-import (
-	"strings"
-)
+import "strings"
 
 // scanner walks JSON text once, and hands out its values as they stand. It checks the grammar of objects, lists and
 // literals; of a string it looks for the end alone, so that most of a body is passed over at the speed of a byte search.
@@ -65,20 +63,24 @@ func (p *scanner) text() Raw {
 		return p.fail()
 	}
 	start := p.i
-	for j := start + 1; ; j++ {
-		n := strings.IndexByte(p.s[j:], '"')
+	s := p.s[start+1:]
+	for j := 0; ; j++ {
+		n := strings.IndexByte(s[j:], '"')
 		if n < 0 {
 			return p.fail()
 		}
 		j += n
-		k := j
-		for p.s[k-1] == '\\' {
-			k--
+		if j > 0 && s[j-1] == '\\' {
+			k := j - 1
+			for k > 0 && s[k-1] == '\\' {
+				k--
+			}
+			if (j-k)%2 == 1 {
+				continue // the quote is escaped
+			}
 		}
-		if (j-k)%2 == 0 || k == start { // k == start cannot be: a quote stands there
-			p.i = j + 1
-			return Raw(p.s[start:p.i])
-		}
+		p.i = start + j + 2
+		return Raw(p.s[start:p.i])
 	}
 }
 

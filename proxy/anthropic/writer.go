@@ -30,6 +30,7 @@ type Writer struct {
 	opened  bool // message_start is in the stream
 	started bool // content is in the stream
 	stopped bool
+	closed  bool
 	raw     bool // a native reply: frames are copied
 	usage   Usage
 	ids     ids
@@ -306,15 +307,27 @@ func (w *Writer) begin() {
 	w.messageStart()
 }
 
-// Ping opens the stream if it is not open, and sends a ping: bytes for a client or a proxy that cuts what is silent.
+// Ping opens the stream if it is not open, and sends a ping: bytes for a client or a proxy that cuts what is silent. After
+// the end of the reply, and after Close, it is ErrStopped.
 func (w *Writer) Ping() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stopped {
-		return nil
+	if w.stopped || w.closed {
+		return ErrStopped
 	}
 	w.begin()
 	w.buf = append(w.buf, "event: ping\ndata: {\"type\":\"ping\"}\n\n"...)
+	return w.send()
+}
+
+// Close sends what is in the buffer. From then on nothing is written, be it by a Ping that is under way.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	if len(w.buf) == 0 && !w.passed {
+		return nil
+	}
 	return w.send()
 }
 

@@ -251,8 +251,11 @@ func TestWriterHoldsStart(t *testing.T) {
 	if err := w.Ping(); err != nil || !w.Opened() || w.Started() {
 		t.Fatalf("after a ping: opened %v, started %v, %v", w.Opened(), w.Started(), err)
 	}
-	if err := errors.Join(w.Write(start("b")), w.Write(text("x")), w.Ping(), w.Write(stop("end_turn")), w.Ping(), w.Flush()); err != nil || !w.Started() {
+	if err := errors.Join(w.Write(start("b")), w.Write(text("x")), w.Ping(), w.Write(stop("end_turn")), w.Flush()); err != nil || !w.Started() {
 		t.Fatalf("after content: started %v, %v", w.Started(), err)
+	}
+	if err := w.Ping(); err != anthropic.ErrStopped {
+		t.Errorf("a ping behind the end: %v", err)
 	}
 	want := "message_start a 0|ping|+0 " + textBlock + "| 0 x|ping|-0|" + `message_delta "end_turn" null 0` + "|message_stop"
 	if got := strings.Join(outline(out.Bytes()), "|"); got != want {
@@ -383,5 +386,17 @@ func TestWriterPingsFromElsewhere(t *testing.T) {
 	done.Wait()
 	if err := errors.Join(w.Write(stop("tool_use")), w.Flush(), anthropictest.Check(out.Bytes())); err != nil {
 		t.Error(err)
+	}
+}
+
+// A ping that comes late does not reach a connection that is another's by then.
+func TestWriterClosed(t *testing.T) {
+	var out bytes.Buffer
+	w := anthropic.NewWriter(&out, options())
+	if err := errors.Join(w.Write(start("a")), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Ping(); err != anthropic.ErrStopped || out.Len() != 0 || w.Opened() {
+		t.Errorf("got %v, %q", err, out.String())
 	}
 }

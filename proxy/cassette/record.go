@@ -50,14 +50,13 @@ func (r *Recorder) Tape(h Header) (*Tape, error) {
 	return t, nil
 }
 
-func (r *Recorder) add(t Tag, a Attempt) {
-	class, digest := t.key(r.folders)
+func (r *Recorder) add(request int, class, digest string, a Attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := r.entries[t.Request]
+	e := r.entries[request]
 	if e == nil {
-		e = &Entry{Request: t.Request, Class: class, Digest: digest}
-		r.entries[t.Request] = e
+		e = &Entry{Request: request, Class: class, Digest: digest}
+		r.entries[request] = e
 	}
 	e.Attempts = append(e.Attempts, a)
 }
@@ -76,12 +75,14 @@ func (rec recording) RoundTrip(q *http.Request) (*http.Response, error) {
 	if !tagged { // a count of tokens, for which a replay has our own
 		return res, err
 	}
+	class, digest := tag.key(rec.r.folders) // now: the prompt may be gone when the reply ends
+	keep := func(a Attempt) { rec.r.add(tag.Request, class, digest, a) }
 	u := *q.URL
 	u.RawQuery, u.User = "", nil
 	a := Attempt{Method: q.Method, URL: u.String()}
 	if err != nil {
 		a.Error = rec.r.redact(err.Error())
-		rec.r.add(tag, a)
+		keep(a)
 		return res, err
 	}
 	a.Status, a.Header = res.StatusCode, map[string]string{}
@@ -93,7 +94,7 @@ func (rec recording) RoundTrip(q *http.Request) (*http.Response, error) {
 	res.Body = &recordedBody{ReadCloser: res.Body, done: func(body []byte, cut bool) {
 		a.Cut = cut
 		rec.r.body(&a, body)
-		rec.r.add(tag, a)
+		keep(a)
 	}}
 	return res, nil
 }

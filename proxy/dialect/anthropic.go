@@ -17,12 +17,15 @@ import (
 )
 
 // native is the dialect of upstreams that speak the Messages API themselves. It is a passthrough: the request goes as it came
-// but for the model, and the reply's frames come back byte for byte; usage is read on the way.
-type native struct{}
+// but for the model, thinking that others signed, and a max_tokens that cannot be; the reply's frames come back byte for byte;
+// usage is read on the way.
+type native struct {
+	maxOutput int64 // the longest answer that is asked for, in tokens; 0: any
+}
 
-// Encode copies the request.
-func (native) Encode(req *anthropic.Request, o Options) (Call, error) {
-	c := nativeCall("/v1/messages", req, o)
+// Encode copies the request. A longer answer than the upstream is known to give is not asked for.
+func (n native) Encode(req *anthropic.Request, o Options) (Call, error) {
+	c := nativeCall("/v1/messages", req, o, n.maxOutput)
 	stream := req.Stream
 	c.Decode = func(r Reply) iter.Seq2[anthropic.Event, error] {
 		return func(yield func(anthropic.Event, error) bool) { decodeNative(r, stream, yield) }
@@ -32,7 +35,7 @@ func (native) Encode(req *anthropic.Request, o Options) (Call, error) {
 
 // Count copies the request. Its reply is a Count and a Stop without a reason.
 func (native) Count(req *anthropic.Request, o Options) (Call, error) {
-	c := nativeCall("/v1/messages/count_tokens", req, o)
+	c := nativeCall("/v1/messages/count_tokens", req, o, 0)
 	c.Decode = func(r Reply) iter.Seq2[anthropic.Event, error] {
 		return func(yield func(anthropic.Event, error) bool) {
 			doc, err := readJSON(r, bufio.NewReader(r.Body))
@@ -51,12 +54,21 @@ func (native) Count(req *anthropic.Request, o Options) (Call, error) {
 	return c, nil
 }
 
-func nativeCall(path string, req *anthropic.Request, o Options) Call {
+func nativeCall(path string, req *anthropic.Request, o Options, most int64) Call {
 	c := Call{Path: path, Query: req.Query, Header: nativeHeader(req.Header)}
-	if o.Model == "" || o.Model == req.Model {
+	model := o.modelOf(req)
+	values := shorter(req, o, most)
+	if own := ownMessages(req); own != "" {
+		values["messages"] = own
+	}
+	switch {
+	case len(values) > 0:
+		values["model"] = string(anthropic.Quote(model))
+		c.Body = replaced(req.Body(), values)
+	case model == req.Model:
 		c.Rest = req.Body()
-	} else {
-		c.Body, c.Rest = req.SplitModel(o.Model)
+	default:
+		c.Body, c.Rest = req.SplitModel(model)
 	}
 	return c
 }

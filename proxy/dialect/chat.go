@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 type chat struct{ q quirks }
 
 // Encode writes the body in one pass: the parameters, the messages, the tools. Texts and schemas are copied as they stand in
-// the client's body.
+// the client's body; what is no JSON inside of a string there is none in the provider's either.
 func (c chat) Encode(req *anthropic.Request, o Options) (Call, error) {
 	e := &encoder{q: c.q.forModel(o.Model), req: req, o: o, b: make([]byte, 0, req.Size()+req.Size()/16+2048)}
 	e.offered()
@@ -31,8 +30,7 @@ func (c chat) Encode(req *anthropic.Request, o Options) (Call, error) {
 	if e.searching {
 		d.query = e.query()
 	}
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}}
-	return Call{Path: path, Query: query, Header: header, Body: e.b, Notes: e.notes, Decode: d.decode}, nil
+	return Call{Path: path, Query: query, Header: o.header(), Body: e.b, Whole: o.Whole, Notes: e.notes, Decode: d.decode}, nil
 }
 
 // Error reads a reply that is not 2xx.
@@ -73,8 +71,8 @@ func (e *encoder) head() error {
 	req, q := e.req, &e.q
 	e.b = append(e.b, `{"model":`...)
 	e.b = anthropic.AppendQuote(e.b, e.o.Model)
-	e.raw("stream", "true")
-	if !q.noUsage {
+	e.raw("stream", strconv.FormatBool(!e.o.Whole))
+	if !q.noUsage && !e.o.Whole {
 		e.raw("stream_options", `{"include_usage":true}`)
 	}
 	e.limit()
@@ -104,9 +102,13 @@ func (e *encoder) head() error {
 	return nil
 }
 
-// raw writes one parameter, unless its value is absent.
+// raw writes one parameter, unless its value is absent, or the provider is known to refuse it.
 func (e *encoder) raw(key, value string) {
 	if value == "" {
+		return
+	}
+	if e.o.refused(key) {
+		e.note(key + " is left out: the provider refused it for model " + e.o.Model)
 		return
 	}
 	e.b = append(append(append(e.b, `,"`...), key...), `":`...)
@@ -115,20 +117,18 @@ func (e *encoder) raw(key, value string) {
 
 func (e *encoder) str(key, value string) { e.raw(key, string(anthropic.Quote(value))) }
 
-// limit writes the longest answer: what the client asks for, within what is known of the model and of the provider.
+// limit writes the longest answer. Which of its two names a model takes is sometimes only known when it refused the other.
 func (e *encoder) limit() {
-	n := e.req.MaxTokens
-	for _, most := range []int64{e.q.maxOutput, e.o.Limits.MaxOutput} {
-		if most > 0 && (n > most || n == 0) {
-			n = most
-		}
-	}
+	n := e.o.longest(e.req.MaxTokens, e.q.maxOutput)
 	if n == 0 {
 		return
 	}
-	key := e.q.maxKey
-	if key == "" {
-		key = "max_tokens"
+	key, other := "max_tokens", completionTokens
+	if e.q.maxKey != "" {
+		key, other = e.q.maxKey, key
+	}
+	if e.o.refused(key) {
+		key = other
 	}
 	e.raw(key, strconv.FormatInt(n, 10))
 }

@@ -87,18 +87,23 @@ func (e *encoder) marks() int {
 	if !e.q.cache {
 		return 0
 	}
-	n := 0
-	count := func(blocks []anthropic.Block) {
-		for _, b := range blocks {
-			if b.Cache != "" && b.Cache != "null" {
-				n++
-			}
-		}
-	}
-	count(e.req.System())
+	n := marksIn(e.req.System())
 	for _, m := range e.req.Messages() {
 		if m.Role != "assistant" {
-			count(m.Content)
+			n += marksIn(m.Content)
+		}
+	}
+	return n
+}
+
+// marksIn counts those of blocks, and of what stands in them.
+func marksIn(blocks []anthropic.Block) int {
+	n := 0
+	for i := range blocks {
+		b := &blocks[i]
+		n += marksIn(b.Content) + marksIn(b.Source.Content)
+		if b.Cache != "" && b.Cache != "null" {
+			n++
 		}
 	}
 	return n

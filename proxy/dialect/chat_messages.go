@@ -140,8 +140,8 @@ func findResult(answers []anthropic.Message, id string) *anthropic.Block {
 func (e *encoder) assistant(said []anthropic.Message, calls []anthropic.Block, last bool) {
 	texts := 0
 	for _, m := range said {
-		for _, b := range m.Content {
-			if b.Type == "text" && !b.Text.Empty() {
+		for i := range m.Content {
+			if spoken(&m.Content[i]) != "" {
 				texts++
 			}
 		}
@@ -179,15 +179,16 @@ func (e *encoder) joinTexts(said []anthropic.Message) {
 	e.b = append(e.b, '"')
 	first := true
 	for _, m := range said {
-		for _, b := range m.Content {
-			if b.Type != "text" || b.Text.Empty() {
+		for i := range m.Content {
+			text := spoken(&m.Content[i])
+			if text == "" {
 				continue
 			}
 			if !first {
 				e.b = append(e.b, `\n`...)
 			}
 			first = false
-			e.b = append(e.b, b.Text.Inner()...)
+			e.b = append(e.b, text...)
 		}
 	}
 	e.b = append(e.b, '"')

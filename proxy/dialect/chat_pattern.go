@@ -24,7 +24,7 @@ const mostMisses = 8
 func (s *stream) learn(data []byte, before int) {
 	p, e := &s.pattern, s.last
 	p.kind = 0
-	if s.emitted != before+1 || !s.steady || s.literal == "" || s.r.q.tags {
+	if s.emitted != before+1 || !s.steady || s.literal == "" {
 		return
 	}
 	if e.Kind != anthropic.Text && e.Kind != anthropic.Thinking && e.Kind != anthropic.ToolInput {

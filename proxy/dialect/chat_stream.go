@@ -22,7 +22,6 @@ type stream struct {
 	content  bool // so was content
 	streamed bool // deltas came
 	thinking bool // a thinking block is open: it waits for its signature
-	tagged   tagged
 	details  []detail
 	calls    []toolCall
 	links    []link
@@ -130,7 +129,7 @@ func (s *stream) contents(v gjson.Result) {
 	if v.Type == gjson.String {
 		if v.Str != "" {
 			s.literal = v.Raw
-			s.plain(v.Str)
+			s.text(v.Str)
 		}
 		return
 	}
@@ -140,7 +139,7 @@ func (s *stream) contents(v gjson.Result) {
 	v.ForEach(func(_, p gjson.Result) bool {
 		switch p.Get("type").Str {
 		case "text":
-			s.plain(p.Get("text").Str)
+			s.text(p.Get("text").Str)
 		case "thinking":
 			t := p.Get("thinking")
 			if t.Type == gjson.String {
@@ -153,15 +152,6 @@ func (s *stream) contents(v gjson.Result) {
 		}
 		return true
 	})
-}
-
-// plain is text in which thinking may stand between tags.
-func (s *stream) plain(text string) {
-	if s.r.q.tags {
-		s.tagged.add(s, text)
-		return
-	}
-	s.text(text)
 }
 
 func (s *stream) text(text string) {
@@ -217,10 +207,9 @@ func (s *stream) finished(reason string, doc gjson.Result) error {
 
 // end closes the reply: done tells that the provider said it is over.
 func (s *stream) end(done bool) error {
-	if s.finish == "" && (!done || !s.content && len(s.calls) == 0 && s.tagged.held == "") {
+	if s.finish == "" && (!done || !s.content && len(s.calls) == 0) {
 		return fmt.Errorf("%w: it has no finish_reason", ErrTruncated)
 	}
-	s.tagged.flush(s)
 	if err := s.endCalls(); err != nil {
 		return err
 	}

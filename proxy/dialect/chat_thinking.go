@@ -51,11 +51,11 @@ func (q *quirks) level(want string) string {
 
 // thinking writes what rules thinking. Where the client says nothing the provider's default stands.
 func (e *encoder) thinking() {
-	want := wanted(e.req)
-	if want == "" || (e.req.Thinking.Type == "" && e.q.think != thinkEffort) {
+	want := e.wanted()
+	off := want == "none"
+	if want == "" || e.o.refused("thinking") || (e.req.Thinking.Type == "" && !off && e.q.think != thinkEffort) {
 		return // an effort alone, as Claude Code's web search has it, does not switch thinking on
 	}
-	off := want == "none"
 	switch e.q.think {
 	case thinkEffort:
 		e.effort(want)
@@ -118,5 +118,13 @@ func (e *encoder) reasoning(want string) {
 	}
 }
 
+// wanted is the effort for this request; a config may switch thinking off for all.
+func (e *encoder) wanted() string {
+	if e.q.noThink {
+		return "none"
+	}
+	return wanted(e.req)
+}
+
 // thinks tells whether the provider thinks for this request.
-func (e *encoder) thinks() bool { return e.req.Thinking.Type != "disabled" }
+func (e *encoder) thinks() bool { return e.wanted() != "none" }

@@ -34,8 +34,12 @@ type Counter interface {
 type Options struct {
 	Model   string                     // the provider's name of the model
 	Limits  Limits                     // what is known of the model
+	Lessons []Lesson                   // what it refused before
+	Prompt  int64                      // how long the prompt is, in tokens: an estimate; 0 unknown
 	Session string                     // the client's session, for prompt_cache_key; "" unknown
+	Whole   bool                       // the reply is wanted in one piece, not as a stream
 	NewID   func(prefix string) string // a source of unique ids
+	Note    func(note string)          // takes what is to be logged of a reply, each a sentence; nil: nowhere
 }
 
 // Limits are what is known of a model; the zero value of a field is "unknown".
@@ -53,6 +57,7 @@ type Call struct {
 	Header http.Header
 	Body   []byte
 	Rest   string   // what follows Body: a part of the client's own request, which need not be copied
+	Whole  bool     // the reply does not come as a stream: nothing is heard until it is complete
 	Notes  []string // what the dialect could not carry over, each a sentence for the log
 	// Decode yields the steps of a 2xx reply, whatever its form: SSE, JSON, frames. The last step is a Stop or an error: a
 	// body that ends before it says why is ErrTruncated, never a Stop. An *anthropic.Error is what the provider said in a
@@ -78,9 +83,6 @@ type Use struct {
 
 // Native tells whether the row speaks Anthropic's own language, so that nothing of a request or a reply is lost.
 func (r Row) Native() bool {
-	switch r.Dialect.(type) {
-	case native, capped:
-		return true
-	}
-	return false
+	_, ok := r.Dialect.(native)
+	return ok
 }

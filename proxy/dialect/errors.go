@@ -67,7 +67,7 @@ func (c *complaint) read(v gjson.Result) {
 }
 
 func (c *complaint) object(v gjson.Result) {
-	var inner, raw gjson.Result
+	var inner, raw, place gjson.Result
 	provider, message := "", gjson.Result{}
 	v.ForEach(func(k, v gjson.Result) bool {
 		switch k.Str {
@@ -81,6 +81,8 @@ func (c *complaint) object(v gjson.Result) {
 			if message.Raw == "" {
 				message = v
 			}
+		case "loc":
+			place = v
 		case "code", "status":
 			c.setCode(v)
 		case "type":
@@ -95,10 +97,24 @@ func (c *complaint) object(v gjson.Result) {
 		return true
 	})
 	c.read(message)
+	if path := pathIn(place); path != "" && c.words != "" {
+		c.words = path + ": " + c.words
+	}
 	if inner.Type != gjson.Null && inner.Type != gjson.False {
 		c.read(inner)
 	}
 	c.upstream(provider, raw)
+}
+
+// pathIn is where in a request a fault is: Pydantic says it in a list, beside words that do not name it.
+func pathIn(place gjson.Result) string {
+	var path []string
+	for i, step := range place.Array() {
+		if i > 0 || step.Str != "body" {
+			path = append(path, step.String())
+		}
+	}
+	return strings.Join(path, ".")
 }
 
 // upstream adds what OpenRouter's own provider said: its words are the cause.

@@ -28,8 +28,7 @@ type vertexPlace struct{ project, location string }
 var (
 	geminiRow = quirks{name: "gemini", names: []string{"google"}, hosts: []string{"generativelanguage.googleapis.com"}, auth: "x-goog-api-key",
 		files: true, stopMax: 5}
-	vertexRow = quirks{name: "vertex-gemini", names: []string{"vertex"}, hosts: []string{"aiplatform.googleapis.com", "-aiplatform.googleapis.com"}, auth: "google",
-		files: true, stopMax: 5}
+	vertexRow = quirks{name: "vertex-gemini", auth: "google", files: true, stopMax: 5}
 )
 
 // newGemini makes the dialect of one of the two rows.
@@ -81,8 +80,11 @@ func (g gemini) Encode(req *anthropic.Request, o Options) (Call, error) {
 	if e.searching {
 		d.query = e.query()
 	}
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}}
-	return Call{Path: g.path(e.model, "streamGenerateContent"), Query: "alt=sse", Header: header, Body: e.b, Notes: e.notes, Decode: d.decode}, nil
+	method, query := "streamGenerateContent", "alt=sse"
+	if o.Whole {
+		method, query = "generateContent", ""
+	}
+	return Call{Path: g.path(e.model, method), Query: query, Header: o.header(), Body: e.b, Whole: o.Whole, Notes: e.notes, Decode: d.decode}, nil
 }
 
 // Count writes the call of countTokens. The Gemini API counts a system prompt and tools only inside a whole request.
@@ -107,18 +109,10 @@ func (g gemini) Count(req *anthropic.Request, o Options) (Call, error) {
 }
 
 func (g gemini) path(model, method string) string {
-	end := url.PathEscape(model) + ":" + method
-	switch {
-	case !g.vertex:
-		return "/v1beta/models/" + end
-	case g.place.project == "":
-		return "/publishers/google/models/" + end
+	if g.vertex {
+		return g.place.path("google", model, method)
 	}
-	location := g.place.location
-	if location == "" {
-		location = "global"
-	}
-	return "/v1/projects/" + url.PathEscape(g.place.project) + "/locations/" + url.PathEscape(location) + "/publishers/google/models/" + end
+	return "/v1beta/models/" + url.PathEscape(model) + ":" + method
 }
 
 // Error reads a reply that is not 2xx.
@@ -140,7 +134,6 @@ type geminiEncoder struct {
 	vertex bool
 	model  string
 	g      generation
-	off    bool   // thinking is switched off by the config
 	asText bool   // the JSON schema of the answer stands in the system prompt
 	role   string // of the open content
 }
@@ -162,8 +155,12 @@ func (e *geminiEncoder) field(key string) {
 	e.b = append(append(append(e.b, '"'), key...), `":`...)
 }
 
-// set writes a member, unless its value is absent.
+// set writes a member, unless its value is absent, or the provider is known to refuse it.
 func (e *geminiEncoder) set(key, value string) {
+	if value != "" && e.o.refused(key) {
+		e.note(key + " is left out: the provider refused it for model " + e.o.Model)
+		return
+	}
 	if value != "" {
 		e.field(key)
 		e.b = append(e.b, value...)
@@ -202,17 +199,14 @@ func (e *geminiEncoder) limit() {
 }
 
 func (e *geminiEncoder) room() int64 {
-	most := e.o.Limits.MaxOutput
-	if most == 0 {
-		most = e.g.maxOutput
+	o := e.o
+	if o.Limits.MaxOutput == 0 {
+		o.Limits.MaxOutput = e.g.maxOutput
 	}
-	n := e.req.MaxTokens
-	for _, m := range []int64{most, e.q.maxOutput} {
-		if m > 0 && n > m {
-			n = m
-		}
+	if e.req.MaxTokens == 0 {
+		return 0 // the model's own limit holds
 	}
-	return n
+	return o.longest(e.req.MaxTokens, e.q.maxOutput)
 }
 
 func (e *geminiEncoder) stop() {

@@ -66,11 +66,8 @@ func generationOf(model string) generation {
 
 // thinking writes thinkingConfig. Where the client says nothing the model's default stands.
 func (e *geminiEncoder) thinking() {
-	want := wanted(e.req)
-	if e.off {
-		want = "none"
-	}
-	if want == "" || e.g.most == 0 && e.g.levels == nil {
+	want := e.wanted()
+	if want == "" || e.g.most == 0 && e.g.levels == nil || e.o.refused("thinking") {
 		return
 	}
 	e.field("thinkingConfig")
@@ -128,8 +125,6 @@ func (e *geminiEncoder) configured() {
 			e.q.add = append(e.q.add, param{"generationConfig", `{"` + own + `":` + p.raw + `}`})
 		case p.key == "repetition_penalty":
 			e.note("repetition_penalty is left out: " + e.q.name + " has no such parameter")
-		case p.key == "thinking" || p.key == "enable_thinking":
-			e.off = true // the transformer "reasoning" sets these only to switch it off
 		default:
 			e.q.set = append(e.q.set, p)
 		}

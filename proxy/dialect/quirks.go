@@ -44,6 +44,7 @@ type quirks struct {
 	search     search
 	cacheKey   bool // prompt_cache_key
 	think      think
+	noThink    bool     // thinking is switched off by the config
 	efforts    []string // the levels of reasoning_effort, the lowest first; nil: there is no such parameter
 	add        []param  // written where the body has no such key
 	set        []param  // written over what the body has
@@ -51,7 +52,7 @@ type quirks struct {
 	// The reply.
 	replay  replay
 	owed    bool // in thinking mode assistant messages must carry reasoning_content, an empty one where none is known
-	tags    bool // thinking may stand in the text, between <think> and </think>
+	tags    tags // thinking may stand in the text, between <think> and </think>
 	charged bool // usage.cost is the price in US dollars
 
 	model func(q *quirks, model string) // model: lower case, without what stands before the last slash
@@ -102,6 +103,15 @@ const (
 	replayDetails        // reasoning_details
 )
 
+// tags is where in the text of an answer <think> is a tag.
+type tags uint8
+
+const (
+	tagsNowhere  tags = iota
+	tagsAtStart       // nothing but spaces stands before it
+	tagsAnywhere      // text may stand before it, unless it ends with a quotation mark
+)
+
 const completionTokens = "max_completion_tokens"
 
 var (
@@ -139,12 +149,12 @@ var table = []quirks{
 	{name: "siliconflow", hosts: []string{"api.siliconflow.cn", "api.siliconflow.com"}, maxOutput: 16384, model: siliconModel},
 	{name: "moonshot", names: []string{"kimi", "moonshotai"}, hosts: []string{"api.moonshot.cn", "api.moonshot.ai", "api.kimi.com"}, replay: replayContent, model: kimiModel},
 	{name: "zhipu", names: []string{"zai", "z.ai", "z-ai", "glm", "bigmodel"}, hosts: []string{"open.bigmodel.cn", "api.z.ai"}, replay: replayContent, model: glmModel},
-	{name: "minimax", names: []string{"minimaxi"}, hosts: []string{"api.minimax.io", "api.minimax.chat", "api.minimaxi.com"}, strict: true, tags: true,
+	{name: "minimax", names: []string{"minimaxi"}, hosts: []string{"api.minimax.io", "api.minimax.chat", "api.minimaxi.com"}, strict: true, tags: tagsAtStart,
 		replay: replayDetails, add: []param{{"reasoning_split", "true"}}},
 	{name: "xai", names: []string{"x.ai", "grok"}, hosts: []string{"api.x.ai"}, model: grokModel},
 	{name: "cloudflare", names: []string{"workers-ai"}, hosts: []string{"api.cloudflare.com", "gateway.ai.cloudflare.com"}, blank: true},
-	{name: "together", names: []string{"togetherai", "together-ai"}, hosts: []string{"api.together.xyz", "api.together.ai"}, topK: true, tags: true, model: gptOSS},
-	{name: "fireworks", names: []string{"fireworks-ai"}, hosts: []string{"api.fireworks.ai"}, topK: true, tags: true, model: gptOSS},
+	{name: "together", names: []string{"togetherai", "together-ai"}, hosts: []string{"api.together.xyz", "api.together.ai"}, topK: true, tags: tagsAtStart, model: gptOSS},
+	{name: "fireworks", names: []string{"fireworks-ai"}, hosts: []string{"api.fireworks.ai"}, topK: true, tags: tagsAtStart, model: gptOSS},
 }
 
 // forModel is the row as it holds for one model.

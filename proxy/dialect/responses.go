@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -47,8 +46,7 @@ func (r responses) Encode(req *anthropic.Request, o Options) (Call, error) {
 		d.query = e.query()
 	}
 	path, query := r.path()
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"text/event-stream"}}
-	return Call{Path: path, Query: query, Header: header, Body: e.b, Notes: e.notes, Decode: d.decode}, nil
+	return Call{Path: path, Query: query, Header: o.header(), Body: e.b, Whole: o.Whole, Notes: e.notes, Decode: d.decode}, nil
 }
 
 // Error reads a reply that is not 2xx.
@@ -91,9 +89,9 @@ func (e *responsesEncoder) parameters() error {
 	req, q := e.req, &e.q
 	e.b = append(e.b, `{"model":`...)
 	e.b = anthropic.AppendQuote(e.b, e.o.Model)
-	e.raw("stream", "true")
+	e.raw("stream", strconv.FormatBool(!e.o.Whole))
 	e.raw("store", "false")
-	e.longest()
+	e.limit()
 	if !q.fixed {
 		e.temperature()
 		e.raw("top_p", string(req.TopP))
@@ -122,15 +120,9 @@ func (e *responsesEncoder) parameters() error {
 // shortestAnswer is the least max_output_tokens that OpenAI takes.
 const shortestAnswer = 16
 
-// longest writes the longest answer: what the client asks for, within what is known of the model and of the provider.
-func (e *responsesEncoder) longest() {
-	n := e.req.MaxTokens
-	for _, most := range []int64{e.q.maxOutput, e.o.Limits.MaxOutput} {
-		if most > 0 && (n > most || n == 0) {
-			n = most
-		}
-	}
-	if n > 0 {
+// limit writes the longest answer.
+func (e *responsesEncoder) limit() {
+	if n := e.o.longest(e.req.MaxTokens, e.q.maxOutput); n > 0 {
 		e.raw("max_output_tokens", strconv.FormatInt(max(n, shortestAnswer), 10))
 	}
 }
@@ -142,7 +134,7 @@ func (e *responsesEncoder) effortAndSummary() {
 	if n == 0 {
 		return
 	}
-	want := wanted(e.req)
+	want := e.wanted()
 	level := ""
 	if want != "" {
 		level = e.q.level(want)
@@ -154,11 +146,11 @@ func (e *responsesEncoder) effortAndSummary() {
 		level = "low" // the least with which web search is allowed
 	}
 	var fields []string
-	if level != "" {
+	if level != "" && !e.o.refused("reasoning.effort") {
 		fields = append(fields, `"effort":"`+level+`"`)
 	}
 	encrypted := e.q.efforts[n-1] != "none" && !strings.Contains(strings.ToLower(e.o.Model), "gpt-oss")
-	if t := e.req.Thinking.Type; encrypted && t != "" && t != "disabled" {
+	if t := e.req.Thinking.Type; encrypted && t != "" && want != "none" && !e.o.refused("reasoning.summary") {
 		fields = append(fields, `"summary":"auto"`)
 	}
 	if len(fields) > 0 {

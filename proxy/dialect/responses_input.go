@@ -86,20 +86,23 @@ func (e *responsesEncoder) said(said []anthropic.Message) []anthropic.Block {
 	var calls []anthropic.Block
 	e.states = e.states[:0]
 	for _, m := range said {
-		for _, b := range m.Content {
+		for i := range m.Content {
+			b := &m.Content[i]
 			switch {
 			case b.Type == "thinking":
-				if state, ok := e.ownState(b); ok {
+				if state, ok := e.ownState(*b); ok {
 					e.states = append(e.states, state)
 				}
-			case b.Type == "text" && b.Text.Inner() != "":
-				e.reasoned()
-				e.item(`{"type":"message","role":"assistant","content":"`)
-				e.b = append(append(e.b, b.Text.Inner()...), `"}`...)
 			case b.Type == "tool_use" && !called(calls, b.ID):
 				e.reasoned()
-				e.functionCall(b)
-				calls = append(calls, b)
+				e.functionCall(*b)
+				calls = append(calls, *b)
+			case b.Type != "tool_use":
+				if text := spoken(b); text != "" {
+					e.reasoned()
+					e.item(`{"type":"message","role":"assistant","content":"`)
+					e.b = append(append(e.b, text...), `"}`...)
+				}
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -17,11 +16,11 @@ type Row struct {
 	Dialect  Dialect
 	Auth     string      // how a key is sent: "bearer", or the name of a header: "x-api-key", "api-key"
 	Header   http.Header // sent with every call
-	Warnings []error     // of transformer.use: each a *TransformerError
+	Warnings []error     // of transformer.use: what in it has no effect
 }
 
-// TransformerError is a transformer of claude-code-router that is known here and does nothing. As Select's error it means
-// that nothing works without it; in Row.Warnings, that requests and replies go without its change.
+// TransformerError is a transformer that is known here and does nothing. As Select's error it means that nothing works
+// without it; in Row.Warnings, that requests and replies go without its change.
 type TransformerError struct{ Name, Why string }
 
 func (e *TransformerError) Error() string {
@@ -44,36 +43,72 @@ func Select(provider, host string, use []Use) (Row, error) {
 			return Row{}, fmt.Errorf("transformer %q: %w", u.Name, err)
 		}
 	}
-	switch {
-	case asksResponses(use) && s.native():
-		return Row{}, errors.New("transformer \"openai-responses\": an Anthropic upstream does not speak the Responses API")
-	case asksResponses(use):
-		s.Dialect = newResponses(s.row, cmp.Or(provider, host))
-	case !s.native():
-		s.Dialect = chat{s.row}
-	case s.row.maxOutput > 0:
-		s.Dialect = capped{maxOutput: s.row.maxOutput}
-	default:
-		s.Dialect = native{}
+	if s.Dialect, err = s.dialect(cmp.Or(provider, host), asksResponses(use)); err != nil {
+		return Row{}, err
 	}
+	if s.row.tags != tagsNowhere {
+		s.around = append(s.around, thinkTag(s.row.tags, s.row.name))
+	}
+	s.Dialect = Around(s.Dialect, s.around...)
 	return s.Row, nil
 }
 
+// selection is a row in the making.
 type selection struct {
 	Row
-	row quirks
+	row    quirks
+	place  vertexPlace
+	around []Transformer
+}
+
+// dialect is that of the row. Where reasoning is encrypted for an account, that is named.
+func (s *selection) dialect(account string, responses bool) (Dialect, error) {
+	switch {
+	case responses && (s.native() || s.claude() || s.google()):
+		return nil, fmt.Errorf("transformer \"openai-responses\": the provider speaks the dialect %s, not the Responses API", s.row.name)
+	case responses:
+		return newResponses(s.row, account), nil
+	}
+	switch s.row.name {
+	case anthropicRow.name:
+		return native{s.row.maxOutput}, nil
+	case bedrockRow.name:
+		return bedrock{s.row.maxOutput}, nil
+	case vertexClaudeRow.name:
+		return vertexClaude{s.row.maxOutput, s.place}, nil
+	case vertexAllRow.name:
+		return newVertex(s.row, s.place), nil
+	case geminiRow.name, vertexRow.name:
+		return newGemini(s.row, s.place), nil
+	}
+	return chat{s.row}, nil
+}
+
+// claude tells whether the client's own request goes upstream, in whatever envelope.
+func (s *selection) claude() bool {
+	return s.native() || s.row.name == bedrockRow.name || s.row.name == vertexClaudeRow.name
 }
 
 func (s *selection) native() bool { return s.row.name == anthropicRow.name }
 
+// google tells whether the row's own options name a place.
+func (s *selection) google() bool {
+	return s.row.name == geminiRow.name || s.row.auth == vertexRow.auth
+}
+
 func (s *selection) apply(name string, u Use) error {
-	change, why := changes[name], laterChanges[name]
+	change, layer, why := changes[name], layers[name], ""
 	own := byName(name)
 	switch {
-	case change != nil && s.native() && name != "maxtoken":
+	case (change != nil || layer != nil) && s.claude() && name != "maxtoken":
 		why = "an Anthropic upstream is sent the client's own request"
 	case change != nil:
 		return change(&s.row, u.Options)
+	case layer != nil:
+		s.around = append(s.around, layer(s.row.name))
+		if len(u.Options) > 0 {
+			s.Warnings = append(s.Warnings, fmt.Errorf("transformer %q takes no options: they have no effect", u.Name))
+		}
 	case slices.Contains(responsesNames, name):
 		return s.row.options(u.Options)
 	case own != nil && own.name != s.row.name && name != openaiName:
@@ -82,6 +117,8 @@ func (s *selection) apply(name string, u Use) error {
 		if on, _ := u.Options["UseBearer"].(bool); on {
 			s.Auth = "bearer"
 		}
+	case own != nil && s.google():
+		return s.place.options(&s.row, u.Options)
 	case own != nil:
 		return s.row.options(u.Options)
 	}
@@ -107,9 +144,9 @@ func find(provider, host string, use []Use) (quirks, error) {
 			if row == nil && name != openaiName {
 				row = found
 			}
-		case laterDialects[name]:
-			return quirks{}, &TransformerError{u.Name, "its dialect is not built in yet"}
-		case changes[name] == nil && laterChanges[name] == "" && !slices.Contains(responsesNames, name):
+		case borrowed[name] != "":
+			return quirks{}, &TransformerError{u.Name, "it works with the login of another program, which is not for this one: " + borrowed[name]}
+		case changes[name] == nil && layers[name] == nil && !slices.Contains(responsesNames, name):
 			return quirks{}, fmt.Errorf("transformer %q is not known: known are %s", u.Name, strings.Join(Names(), ", "))
 		}
 	}
@@ -125,32 +162,33 @@ func find(provider, host string, use []Use) (quirks, error) {
 	return *row, nil
 }
 
-func byName(name string) *quirks {
-	if is(&anthropicRow, name) {
-		return &anthropicRow
-	}
-	if is(&plain, name) {
-		return &plain
+// rows are all that a name or a host may find.
+func rows(yield func(*quirks) bool) {
+	for _, q := range []*quirks{&anthropicRow, &plain, &geminiRow, &bedrockRow, &vertexAllRow, &vertexClaudeRow, &vertexRow, &vertexOpenRow} {
+		if !yield(q) {
+			return
+		}
 	}
 	for i := range table {
-		if is(&table[i], name) {
-			return &table[i]
+		if !yield(&table[i]) {
+			return
+		}
+	}
+}
+
+func byName(name string) *quirks {
+	for q := range rows {
+		if name != "" && (q.name == name || slices.Contains(q.names, name)) {
+			return q
 		}
 	}
 	return nil
 }
 
-func is(q *quirks, name string) bool {
-	return name != "" && (q.name == name || slices.Contains(q.names, name))
-}
-
 func byHost(host string) *quirks {
-	if serves(&anthropicRow, host) {
-		return &anthropicRow
-	}
-	for i := range table {
-		if serves(&table[i], host) {
-			return &table[i]
+	for q := range rows {
+		if serves(q, host) {
+			return q
 		}
 	}
 	return nil
@@ -164,7 +202,8 @@ func serves(q *quirks, host string) bool {
 	for _, end := range q.hosts {
 		switch {
 		case end[0] == ':' && strings.HasSuffix(host, end),
-			end[0] == '.' && strings.HasSuffix(bare, end),
+			(end[0] == '.' || end[0] == '-') && strings.HasSuffix(bare, end),
+			end[len(end)-1] == '.' && strings.HasPrefix(bare, end),
 			bare == end || strings.HasSuffix(bare, "."+end):
 			return true
 		}
@@ -175,10 +214,10 @@ func serves(q *quirks, host string) bool {
 // Names are the transformers that a config may use, sorted.
 func Names() []string {
 	out := slices.Collect(maps.Keys(changes))
-	out = append(out, anthropicRow.name, plain.name)
+	out = slices.AppendSeq(out, maps.Keys(layers))
 	out = append(out, responsesNames...)
-	for i := range table {
-		out = append(out, table[i].name)
+	for q := range rows {
+		out = append(out, q.name)
 	}
 	slices.Sort(out)
 	return out

@@ -51,12 +51,16 @@ func TestSelectWarns(t *testing.T) {
 	if err != nil || row.Name != "deepseek" {
 		t.Fatalf("got %q, %v", row.Name, err)
 	}
-	if len(row.Warnings) != 2 {
+	if len(row.Warnings) != 1 {
 		t.Fatalf("warnings: %v", row.Warnings)
 	}
 	var w *dialect.TransformerError
-	if !errors.As(row.Warnings[0], &w) || w.Name != "enhancetool" {
+	if !errors.As(row.Warnings[0], &w) || w.Name != "openrouter" {
 		t.Errorf("warning %v", row.Warnings[0])
+	}
+	row, err = dialect.Select("", "", []dialect.Use{{Name: "tooluse", Options: map[string]any{"force": true}}})
+	if err != nil || len(row.Warnings) != 1 || !strings.Contains(row.Warnings[0].Error(), `"tooluse" takes no options`) {
+		t.Errorf("got %v, %v", row.Warnings, err)
 	}
 }
 
@@ -78,9 +82,25 @@ func TestSelectRefuses(t *testing.T) {
 			t.Errorf("%v: got %v, want %s", c.use, err, c.want)
 		}
 	}
-	var later *dialect.TransformerError
-	if _, err := dialect.Select("x", "", []dialect.Use{{Name: "Gemini"}}); !errors.As(err, &later) || later.Name != "Gemini" {
-		t.Errorf("gemini: %v", err)
+	for name, way := range map[string]string{"gemini-cli": "API key", "Qwen-CLI": "dashscope", "rovo-cli": "API keys", "chutes-glm": "llm.chutes.ai"} {
+		var borrowed *dialect.TransformerError
+		if _, err := dialect.Select("x", "", []dialect.Use{{Name: name}}); !errors.As(err, &borrowed) || borrowed.Name != name || !strings.Contains(err.Error(), way) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// claude-code-router knows options for some of its names alone; here each takes its own.
+func TestEveryNameTakesOptions(t *testing.T) {
+	own := map[string]map[string]any{
+		"maxtoken": {"max_tokens": 100.0}, "sampling": {"temperature": 0.5}, "reasoning": {"enable": false}, "anthropic": {"UseBearer": true},
+		"customparams": {"seed": 1.0}, "gemini": {"safetySettings": []any{}}, "vertex-gemini": {"project": "p", "location": "global"},
+	}
+	for _, name := range dialect.Names() {
+		row, err := dialect.Select("", "", []dialect.Use{{Name: name, Options: own[name]}})
+		if err != nil || row.Dialect == nil || len(row.Warnings) > 0 {
+			t.Errorf("%s: %v, warnings %v", name, err, row.Warnings)
+		}
 	}
 }
 

@@ -11,8 +11,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
-
-	"github.com/ccrun/ccrun/proxy/anthropic"
 )
 
 // changes are the transformers that change a row: what they ask of a request is one more quirk of the provider. The names
@@ -25,38 +23,22 @@ var changes = map[string]func(q *quirks, o map[string]any) error{
 	"customparams":        func(q *quirks, o map[string]any) (err error) { q.add, err = params(q.add, o); return },
 	"cleancache":          func(q *quirks, _ map[string]any) error { q.noCache(); return nil },
 	"reasoning":           reasoning,
-	"extrathinktag":       func(q *quirks, _ map[string]any) error { q.tags = true; return nil },
+	"extrathinktag":       func(q *quirks, _ map[string]any) error { q.tags = tagsAnywhere; return nil },
 }
 
-// laterChanges are known and not built in: a request works without them, if not as well. The value says so.
-var laterChanges = map[string]string{
-	"tooluse":        "no model is told to call tools",
-	"enhancetool":    "no JSON of tool calls is repaired",
-	"forcereasoning": "no reasoning is asked for in the text",
+// layers are the transformers that stand around the dialect of a row. They take no options.
+var layers = map[string]func(kind string) Transformer{
+	"tooluse":        func(string) Transformer { return toolUse },
+	"enhancetool":    func(string) Transformer { return enhanceTool },
+	"forcereasoning": forceReasoning,
 }
 
-// laterDialects are known and not built in: nothing works without them.
-var laterDialects = map[string]bool{
-	"gemini": true, "vertex-gemini": true, "vertex-claude": true, "vertex-openai": true,
-}
-
-// capped is native with the limit of maxtoken.
-type capped struct {
-	native
-	maxOutput int64
-}
-
-// Encode is native's; max_tokens is lowered in place.
-func (c capped) Encode(req *anthropic.Request, o Options) (Call, error) {
-	call, err := c.native.Encode(req, o)
-	if err != nil || req.MaxTokens <= c.maxOutput {
-		return call, err
-	}
-	if call.Body, err = sjson.SetBytes(append(call.Body, call.Rest...), "max_tokens", c.maxOutput); err != nil {
-		return Call{}, fmt.Errorf("lowering max_tokens: %w", err)
-	}
-	call.Rest = ""
-	return call, nil
+// borrowed are transformers that live on the login of another program. The value says what to use in their place.
+var borrowed = map[string]string{
+	"gemini-cli": `use the transformer "gemini" with an API key of Google AI Studio, or "vertex-gemini" with a service account`,
+	"qwen-cli":   `use an API key of Alibaba Cloud Model Studio with api_base_url https://dashscope.aliyuncs.com/compatible-mode/v1/chat/completions, which needs no transformer`,
+	"rovo-cli":   `use a provider that gives out API keys, such as openrouter`,
+	"chutes-glm": `use an API key of chutes.ai with api_base_url https://llm.chutes.ai/v1/chat/completions and no transformer; its reasoning is read as it is`,
 }
 
 func maxToken(q *quirks, o map[string]any) error {
@@ -118,16 +100,15 @@ func reasoning(q *quirks, o map[string]any) error {
 	if !given && o["enable"] != nil {
 		return fmt.Errorf("enable: expected true or false, got %v", o["enable"])
 	}
-	if given && !enable {
-		q.set = append(slices.Clip(q.set), param{"thinking", `{"type":"disabled"}`}, param{"enable_thinking", "false"})
-		return nil
-	}
 	row := q.model
+	q.noThink = given && !enable
 	q.model = func(q *quirks, m string) {
 		if row != nil {
 			row(q, m)
 		}
-		q.think = thinkBoth
+		if q.think == thinkNone || !q.noThink {
+			q.think = thinkBoth
+		}
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (p *Pool) transport(provider *Provider) http.RoundTripper {
 		MaxIdleConnsPerHost:   64, // subagents run side by side
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,
-		WriteBufferSize:       32 << 10,
+		WriteBufferSize:       256 << 10, // most requests leave in one write
 		ReadBufferSize:        32 << 10,
 	}
 	if p.o.Via != nil {
@@ -171,6 +171,9 @@ type Ask struct {
 	Quiet    time.Duration // how long the upstream may be silent; 0: the pool's Idle
 	Sent     func()        // the request has left
 	Wait     func()        // more of the reply is about to be waited for: what was read can be sent on
+
+	// Hold and Release stand around the time in which Call.Rest is read, which may end after the reply.
+	Hold, Release func()
 }
 
 // Do makes a call.
@@ -183,9 +186,9 @@ func (p *Pool) Do(ctx context.Context, a Ask) (*Reply, error) {
 	if err != nil {
 		return nil, fault(a.Provider, fmt.Errorf("its api_base_url is not a URL: %w", err))
 	}
-	r.Body = content(a.Call)
+	r.Body = a.content()
 	r.ContentLength = int64(len(a.Call.Body) + len(a.Call.Rest))
-	r.GetBody = func() (io.ReadCloser, error) { return content(a.Call), nil }
+	r.GetBody = func() (io.ReadCloser, error) { return a.content(), nil }
 	a.Provider.authorize(r)
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -205,11 +208,28 @@ func (p *Pool) Do(ctx context.Context, a Ask) (*Reply, error) {
 	return &Reply{dialect.Reply{Status: res.StatusCode, Header: res.Header, Body: b}, b}, nil
 }
 
-func content(c *dialect.Call) io.ReadCloser {
+// content reads the call's body. The transport closes it when it reads no more, and may do so after it has answered.
+func (a Ask) content() io.ReadCloser {
+	c := a.Call
 	if c.Rest == "" {
 		return io.NopCloser(bytes.NewReader(c.Body))
 	}
-	return io.NopCloser(io.MultiReader(bytes.NewReader(c.Body), strings.NewReader(c.Rest)))
+	r := io.MultiReader(bytes.NewReader(c.Body), strings.NewReader(c.Rest))
+	if a.Hold == nil {
+		return io.NopCloser(r)
+	}
+	a.Hold()
+	return &held{Reader: r, release: sync.OnceFunc(a.Release)}
+}
+
+type held struct {
+	io.Reader
+	release func()
+}
+
+func (h *held) Close() error {
+	h.release()
+	return nil
 }
 
 // Close ends the reply. When it was read to its end the connection is kept for the next call; the rest of one that was not

@@ -19,7 +19,7 @@
 //	request.json   the client's body; without it a short streaming one is sent and the call is not looked at
 //	want-call      method, path, query, and the headers sorted, as they go upstream
 //	want-body.json the exact bytes that go upstream
-//	want-notes     Call.Notes, a line each
+//	want-notes     Call.Notes and what is noted while the reply is read, a line each
 //	want-refusal   the error of Encode, in place of want-call and want-body.json
 //	reply.http     a status and headers, "200" and "Content-Type: text/event-stream" where there is no such section
 //	reply          the body, verbatim; Spec.Chomp takes its last newline away

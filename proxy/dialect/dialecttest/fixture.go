@@ -30,6 +30,9 @@ type Spec struct {
 	Session   string            `json:"session"`   // dialect.Options.Session
 	MaxOutput int64             `json:"maxOutput"` // dialect.Limits
 	Window    int64             `json:"window"`
+	Prompt    int64             `json:"prompt"`  // dialect.Options.Prompt
+	Refused   []string          `json:"refused"` // parameters of dialect.Options.Lessons
+	Learnt    int64             `json:"learnt"`  // the longest answer of dialect.Options.Lessons
 	Blind     bool              `json:"blind"`
 	Count     bool              `json:"count"` // the call is Counter.Count, not Encode
 	Chomp     bool              `json:"chomp"` // the reply's last newline is not a part of it
@@ -68,6 +71,7 @@ type Fixture struct {
 	archive    *txtar.Archive
 	hasRequest bool
 	hasReply   bool
+	notes      []string // of decoding
 }
 
 const shortRequest = `{"model":"claude-test","max_tokens":1000,"stream":true,"messages":[{"role":"user","content":"hi"}]}`

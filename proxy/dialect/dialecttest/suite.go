@@ -58,16 +58,22 @@ func (s Suite) fixture(t *testing.T, f *Fixture) {
 	f.want(t, "want-refusal", fmt.Sprint(err), err != nil)
 	f.want(t, "want-call", callText(call), sent)
 	f.want(t, "want-body.json", string(call.Body)+call.Rest, sent)
-	f.want(t, "want-notes", strings.Join(call.Notes, "\n"), len(call.Notes) > 0)
+	notes := func() {
+		all := append(slices.Clip(call.Notes), f.notes...)
+		f.want(t, "want-notes", strings.Join(all, "\n"), len(all) > 0)
+	}
 	if err != nil || !f.hasReply {
+		notes()
 		return
 	}
 	if f.Status < 200 || f.Status > 299 {
+		notes()
 		e := d.Error(f.reply(bytes.NewReader(f.Body)))
 		f.want(t, "want-error", ErrorLine(e), true)
 		return
 	}
 	whole := f.decode(t, call, bytes.NewReader(f.Body))
+	notes()
 	f.want(t, "want-events", strings.Join(whole.lines(), "\n"), len(whole.events) > 0)
 	f.want(t, "want-usage", UsageLine(whole.usage()), true)
 	f.want(t, "want-error", errorText(whole.err), whole.err != nil)
@@ -79,7 +85,15 @@ func encode(d dialect.Dialect, f *Fixture) (dialect.Call, error) {
 	o := dialect.Options{
 		Model: f.Spec.Model, Session: f.Spec.Session,
 		Limits: dialect.Limits{MaxOutput: f.Spec.MaxOutput, Window: f.Spec.Window, Blind: f.Spec.Blind},
+		Prompt: f.Spec.Prompt,
 		NewID:  func(prefix string) string { n++; return fmt.Sprintf("%stest%d", prefix, n) },
+		Note:   func(note string) { f.notes = append(f.notes, note) },
+	}
+	if f.Spec.Learnt > 0 {
+		o.Lessons = append(o.Lessons, dialect.Lesson{MaxOutput: f.Spec.Learnt})
+	}
+	for _, name := range f.Spec.Refused {
+		o.Lessons = append(o.Lessons, dialect.Lesson{Drop: name})
 	}
 	if o.Model == "" {
 		o.Model = f.Request.Model
