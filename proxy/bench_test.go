@@ -229,8 +229,8 @@ func (c benchChild) memory(b *testing.B) (now, peak float64) {
 }
 
 type benchPath struct {
-	name, url, header string
-	body              []byte
+	name, url string
+	body      []byte
 }
 
 // ask makes one request and reads the reply to its end: the times to its first byte and to its last.

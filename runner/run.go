@@ -42,7 +42,6 @@ type run struct {
 	exe    agent.Executable
 
 	facts report.Input // all that is known so far
-	ended Reason
 }
 
 // errTimeout is the cause of a run that took too long.

@@ -235,7 +235,7 @@ func (r *run) judge(ctx context.Context, v agent.Verdict, exit process.Exit) err
 		return because(refine(Reason(v.Reason), entries), errors.New(v.Message))
 	}
 	if !answered(entries) {
-		return because(NoResult, errors.New("Claude Code gave a result, but no request was answered by a model"))
+		return because(NoResult, errors.New("the agent gave a result, but no request was answered by a model"))
 	}
 	if r.job.FailOnDenial && len(v.Denials) > 0 {
 		return because(AgentFailed, fmt.Errorf("%d tool calls were denied, and --fail-on-denial is set: allow them with --allowed-tools", len(v.Denials)))

@@ -127,7 +127,7 @@ func lookError(err error) error {
 func startError(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
-		return fmt.Errorf("%w: %w: it is made for another system or processor, or is a script without #!", ErrNotExecutable, err)
+		return fmt.Errorf("%w: %w: it is made for another system or processor, or is a script without a #! line", ErrNotExecutable, err)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w: the interpreter or loader that the file names is missing (a glibc binary on musl?)", ErrNotExecutable, err)
 	}

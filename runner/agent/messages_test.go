@@ -156,14 +156,4 @@ func (p reply) write(w http.ResponseWriter, s seen, n int) {
 	event("message_stop", m{})
 }
 
-// last is the text of the last user message, whatever its form.
-func (s seen) last() string {
-	for i := len(s.Body.Messages) - 1; i >= 0; i-- {
-		if s.Body.Messages[i].Role == "user" {
-			return string(s.Body.Messages[i].Content)
-		}
-	}
-	return ""
-}
-
 func (s seen) has(text string) bool { return strings.Contains(string(s.Raw), text) }
