@@ -45,16 +45,30 @@ func (s *Server) attempt(ctx context.Context, t route.Target, x *exchange, n int
 		Model: t.Model, Limits: limits, Lessons: s.lessons.about(t), Prompt: s.promptLength(x, row, limits), Session: x.session, NewID: newID,
 		Note: func(note string) { s.o.Log.Info(note, "provider", p.Name, "model", t.Model, "request", x.number) },
 	})
-	if err != nil { // nothing was sent: no entry
-		return fmt.Errorf("writing the request for provider %s: %w", p.Name, err)
+	if err != nil { // nothing was sent
+		err = fmt.Errorf("writing the request for provider %s: %w", p.Name, err)
+		s.settle(p, &entry, x, err)
+		return err
 	}
 	for _, note := range call.Notes {
 		s.o.Log.Debug(note, "provider", p.Name, "model", t.Model, "request", x.number)
 	}
 	ctx = cassette.With(ctx, cassette.Tag{Request: x.number, Attempt: n, Class: x.class, Prompt: x.prompt, Answers: x.answers})
 	err = s.send(ctx, p, row, &call, x, &entry)
+	s.clean(err)
 	s.settle(p, &entry, x, err)
 	return err
+}
+
+// clean hides keys in what a provider said: some repeat the key that they refuse, and the agent reads the error.
+func (s *Server) clean(err error) {
+	var e *anthropic.Error
+	if errors.As(err, &e) {
+		e.Message = s.o.Redact(e.Message)
+		if e.Body != nil {
+			e.Body = []byte(s.o.Redact(string(e.Body)))
+		}
+	}
 }
 
 // promptLength is an estimate of the prompt in tokens; 0 where the model's window has room for it and the answer in any case,

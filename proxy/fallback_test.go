@@ -44,7 +44,7 @@ func TestFallback(t *testing.T) {
 		{"402", fails(402, "insufficient_quota", "no money"), anthropic.FaultQuota, 2},
 		{"404", fails(404, "model_not_found", "no such model m"), anthropic.FaultModel, 2},
 		{"400", fails(400, "bad_thing", "wrong"), anthropic.FaultRequest, 1},
-		{"web page", func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "<html><title>hi</title></html>") }, anthropic.FaultNetwork, 2},
+		{"web page", func(rw http.ResponseWriter, _ *http.Request) { io.WriteString(rw, "<html><title>hi</title></html>") }, anthropic.FaultModel, 2},
 		{"nothing", func(rw http.ResponseWriter, _ *http.Request) {}, anthropic.FaultNetwork, 2},
 		{"cut before content", func(rw http.ResponseWriter, _ *http.Request) { chunks(rw); panic(http.ErrAbortHandler) }, anthropic.FaultNetwork, 2},
 		{"error in the stream", func(rw http.ResponseWriter, _ *http.Request) { chunks(rw, `{"error":{"message":"busy","code":503}}`) }, anthropic.FaultOverloaded, 2},

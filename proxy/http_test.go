@@ -109,7 +109,7 @@ func TestToken(t *testing.T) {
 		t.Errorf("got %d, and %d entries in the ledger of the other run", a.status, len(other.Ledger.Entries()))
 	}
 	w.entries(4)
-	other.Close()
+	other.Close(0)
 	if a := w.askAs(other.Token, "GET", "/v1/models", nil); a.status != 401 {
 		t.Errorf("the token of a closed run: got %d", a.status)
 	}

@@ -40,7 +40,9 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request, run *Session) 
 		return
 	}
 	defer x.payload.release()
-	x.number = run.next()
+	var done func()
+	x.number, done = run.next()
+	defer done()
 	if x.decision, err = run.o.Router.Route(r.Context(), s.routeRequest(x)); err != nil {
 		writeError(w, anthropicError(err))
 		return

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +49,8 @@ type Options struct {
 	Tokens    *tokens.Counter
 	Upstream  upstream.Options
 	Log       *slog.Logger
-	Now       func() time.Time // nil: time.Now
+	Now       func() time.Time    // nil: time.Now
+	Redact    func(string) string // hides keys in what providers say: some repeat the key that they refuse. nil: nothing
 }
 
 // Server routes requests. It may be used by several goroutines.
@@ -74,6 +76,9 @@ type provider struct {
 func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Redact == nil {
+		o.Redact = func(s string) string { return s }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -192,7 +197,8 @@ type Session struct {
 
 	mu       sync.Mutex
 	requests int
-	first    chan struct{} // closed at the first request
+	first    chan struct{}  // closed at the first request
+	open     sync.WaitGroup // requests under way
 }
 
 // Open begins a run.
@@ -225,18 +231,34 @@ func (r *Session) Requests() int {
 // First is closed when the client makes its first request.
 func (r *Session) First() <-chan struct{} { return r.first }
 
-func (r *Session) next() int {
+// next counts a request; done is called at its end.
+func (r *Session) next() (n int, done func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.open.Add(1)
 	r.requests++
 	if r.requests == 1 {
 		close(r.first)
 	}
-	return r.requests
+	return r.requests, r.open.Done
 }
 
-// Close ends a run: its token is not accepted any more.
-func (r *Session) Close() {
+// Close ends a run: its token is not accepted any more. Requests that are under way have so long to end up in the ledger.
+func (r *Session) Close(wait time.Duration) {
+	r.forget()
+	settled := make(chan struct{})
+	go func() {
+		r.open.Wait()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-time.After(wait):
+		r.server.o.Log.Warn("requests are still under way: their cost is not in the ledger")
+	}
+}
+
+func (r *Session) forget() {
 	r.server.mu.Lock()
 	defer r.server.mu.Unlock()
 	for i, have := range r.server.sessions {
@@ -270,7 +292,10 @@ func (s *Server) session(h http.Header) *Session {
 }
 
 // ServeHTTP answers a client. Every fault has Anthropic's error envelope.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.URL.Path = path.Clean("/" + r.URL.Path) // the mux would send a redirect, which no client of this API follows
+	s.mux.ServeHTTP(w, r)
+}
 
 func (s *Server) handlers() *http.ServeMux {
 	m := http.NewServeMux()

@@ -70,6 +70,9 @@ func (r *run) plan(ctx context.Context) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.check(prompt); err != nil {
+		return nil, err
+	}
 	if err := r.route(); err != nil {
 		return nil, err
 	}
@@ -104,8 +107,12 @@ func (r *run) planRoute(s config.Scenario) planRoute {
 }
 
 func (r *run) print(p *plan) error {
-	out := r.job.System.Stdout
+	out := r.secrets.Writer(r.job.System.Stdout)
+	defer out.Close() // its error is that of the last Write
 	if r.job.JSON {
+		for i, a := range p.Args { // before they are encoded, where a secret may look otherwise
+			p.Args[i] = r.secrets.String(a)
+		}
 		return json.MarshalWrite(out, p, jsontext.WithIndent("  "))
 	}
 	var b strings.Builder

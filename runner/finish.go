@@ -23,7 +23,9 @@ func (r *run) finish(ctx context.Context, err error) Result {
 		}
 		r.saveTape()
 	}
-	if r.scratch != "" && r.dir != "" && reason == OK {
+	if r.scratch != "" && reason != OK {
+		r.log.info("the demo's folder is kept: %s", r.scratch)
+	} else if r.scratch != "" {
 		if err := os.RemoveAll(r.scratch); err != nil {
 			r.warn("removing the demo's folder: %v", err)
 		}
@@ -84,7 +86,7 @@ func (r *run) write() *report.Report {
 func (r *run) tell(rep *report.Report) {
 	for _, o := range rep.Outputs() {
 		if err := r.host.Output(o.Name, o.Value); err != nil {
-			r.warn("setting the output %s: %v", o.Name, err)
+			r.warn("%v", err)
 			break // the others go to the same file
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // log is the talk on standard error: one line a thing, "ccrun: …".
@@ -83,7 +84,13 @@ func (h handler) Handle(_ context.Context, r slog.Record) error {
 		}
 		return true
 	})
-	h.l.line("ccrun: ", "%s", b.String())
+	// What a provider says stays on its line: a line of its own could be a command of the CI host.
+	h.l.line("ccrun: ", "%s", strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, b.String()))
 	return nil
 }
 

@@ -16,12 +16,13 @@ func (s System) home() string {
 	return getenv("HOME")
 }
 
-// cache is the user's cache folder: where os.UserCacheDir has it, but after the job's environment.
+// cache is the user's cache folder: where os.UserCacheDir has it, but after the job's environment. "" where there is none: a
+// folder that others may write to is no place for a program.
 func (s System) cache() string {
 	getenv := lookup(s.Environ)
 	switch runtime.GOOS {
 	case "windows":
-		return cmp.Or(getenv("LocalAppData"), filepath.Join(s.temp(), "ccrun-cache"))
+		return getenv("LocalAppData")
 	case "darwin":
 		if home := s.home(); home != "" {
 			return filepath.Join(home, "Library", "Caches")
@@ -33,7 +34,7 @@ func (s System) cache() string {
 	if home := s.home(); home != "" {
 		return filepath.Join(home, ".cache")
 	}
-	return filepath.Join(s.temp(), "ccrun-cache") // a job without a home: better than none
+	return ""
 }
 
 // temp is the folder for temporary files, as the agent will name it.

@@ -24,12 +24,14 @@ func (j Job) prompt(ctx context.Context) (string, error) {
 	case j.PromptFile == "-":
 		return readStdin(ctx, j.System.Stdin, stdinWait)
 	case j.PromptFile != "":
-		f, err := os.Open(j.PromptFile)
-		if err != nil {
-			return "", fmt.Errorf("reading the prompt: %w", err)
-		}
-		defer f.Close()
-		return readPrompt(f, j.PromptFile)
+		return within(ctx, stdinWait, j.PromptFile, func() (string, error) {
+			f, err := os.Open(j.PromptFile) // opening a pipe that nobody writes to waits too
+			if err != nil {
+				return "", fmt.Errorf("reading the prompt: %w", err)
+			}
+			defer f.Close()
+			return readPrompt(f, j.PromptFile)
+		})
 	case strings.TrimSpace(j.Prompt) == "":
 		return "", errors.New("there is no prompt: give one with -p TEXT or --prompt-file FILE")
 	case len(j.Prompt) > MaxPrompt:
@@ -55,23 +57,28 @@ func tooLong(name string) error {
 	return fmt.Errorf("the prompt of %s is longer than %d MB: put the text into a file and name that in the prompt", name, MaxPrompt>>20)
 }
 
-// readStdin reads to the end, for so long at most. A reader that never ends is left behind: this process ends soon after.
+// readStdin reads to the end, for so long at most.
 func readStdin(ctx context.Context, r io.Reader, wait time.Duration) (string, error) {
-	type read struct {
+	return within(ctx, wait, "standard input", func() (string, error) { return readPrompt(r, "standard input") })
+}
+
+// within gives up waiting after so long. A read that never ends is left behind: this process ends soon after.
+func within(ctx context.Context, wait time.Duration, name string, read func() (string, error)) (string, error) {
+	type result struct {
 		text string
 		err  error
 	}
-	done := make(chan read, 1)
+	done := make(chan result, 1)
 	go func() {
-		text, err := readPrompt(r, "standard input")
-		done <- read{text, err}
+		text, err := read()
+		done <- result{text, err}
 	}()
 	select {
 	case got := <-done:
 		return got.text, got.err
 	case <-ctx.Done():
-		return "", fmt.Errorf("reading the prompt from standard input: %w", context.Cause(ctx))
+		return "", fmt.Errorf("reading the prompt from %s: %w", name, context.Cause(ctx))
 	case <-time.After(wait):
-		return "", fmt.Errorf("reading the prompt from standard input: it did not end within %s: close it, or use --prompt-file FILE", wait)
+		return "", fmt.Errorf("reading the prompt from %s: it did not end within %s: close it, or use --prompt-file FILE", name, wait)
 	}
 }

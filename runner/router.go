@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/ccrun/ccrun/proxy/route"
 	"github.com/ccrun/ccrun/proxy/upstream"
 	"github.com/ccrun/ccrun/proxy/usage"
+	"github.com/ccrun/ccrun/runner/agent"
 	"github.com/ccrun/ccrun/runner/config"
 	"github.com/ccrun/ccrun/runner/demo"
 )
@@ -47,7 +49,7 @@ func (r *run) route() error {
 	if err != nil {
 		return err
 	}
-	if rt.server, err = newServer(c, prices, r.getenv, r.log, via); err != nil {
+	if rt.server, err = newServer(c, prices, r.getenv, r.secrets.String, r.log, via); err != nil {
 		return because(Config, err)
 	}
 	if rt.session, err = rt.server.Open(proxy.RunOptions{Simulated: rt.player != nil}); err != nil {
@@ -73,17 +75,18 @@ func (rt *router) listen(l net.Listener) {
 	go rt.http.Serve(l) // it ends with ErrServerClosed
 }
 
-// close ends the router: what is still under way has two seconds.
+// close ends the router: what is still under way has a second, and what is then cut off has another one to be put into the
+// ledger.
 func (rt *router) close() {
 	if rt.http != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if rt.http.Shutdown(ctx) != nil {
 			_ = rt.http.Close() // its listener is closed already
 		}
 	}
 	if rt.session != nil {
-		rt.session.Close()
+		rt.session.Close(time.Second)
 	}
 	if rt.server != nil {
 		rt.server.Close()
@@ -100,6 +103,10 @@ func (r *run) configure() (*config.Config, *usage.Table, error) {
 		return nil, nil, because(Config, err)
 	}
 	for _, s := range c.Secrets() {
+		r.secrets.Add(s)
+		r.host.Mask(s)
+	}
+	for _, s := range r.passedSecrets() {
 		r.secrets.Add(s)
 		r.host.Mask(s)
 	}
@@ -123,6 +130,24 @@ func (r *run) configure() (*config.Config, *usage.Table, error) {
 		return nil, nil, because(Config, err)
 	}
 	return c, prices, nil
+}
+
+// passedSecrets are the values that the agent is given by --pass-env, and the passwords of proxies, which it is given too.
+func (r *run) passedSecrets() []string {
+	var all []string
+	for _, name := range r.job.PassEnv {
+		if v := r.getenv(name); agent.Secret(name) && v != "" {
+			all = append(all, v)
+		}
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
+		if u, err := url.Parse(r.getenv(name)); err == nil && u.User != nil {
+			if password, ok := u.User.Password(); ok {
+				all = append(all, password)
+			}
+		}
+	}
+	return all
 }
 
 // load reads the configuration. A cassette without one brings its own.
@@ -186,7 +211,7 @@ func (r *run) tapes(rt *router) (func(http.RoundTripper) http.RoundTripper, erro
 		// Known before anything is paid for: a recording cannot be made twice.
 		f, err := os.CreateTemp(filepath.Dir(r.job.Record), ".ccrun-*")
 		if err != nil {
-			return nil, because(Config, fmt.Errorf("--record: %w", err))
+			return nil, because(Config, fmt.Errorf("--record %s: its folder cannot be written to: %w", r.job.Record, errors.Unwrap(err)))
 		}
 		closeAll(f)
 		if err := os.Remove(f.Name()); err != nil {
@@ -221,7 +246,7 @@ func (r *run) saveTape() {
 		if !ok || slices.ContainsFunc(head.Providers, func(have cassette.Provider) bool { return have.Name == p.Upstream.Name }) {
 			continue
 		}
-		head.Providers = append(head.Providers, cassette.Provider{Name: p.Upstream.Name, BaseURL: p.Upstream.BaseURL, Use: p.Use, ModelUse: p.ModelUse, Known: p.Known})
+		head.Providers = append(head.Providers, cassette.Provider{Name: p.Upstream.Name, BaseURL: withoutSecrets(p.Upstream.BaseURL), Use: p.Use, ModelUse: p.ModelUse, Known: p.Known})
 	}
 	t, err := rt.recorder.Tape(head)
 	if err == nil {
@@ -236,8 +261,18 @@ func (r *run) saveTape() {
 	}
 }
 
+// withoutSecrets is a URL without query and user: a key may stand there.
+func withoutSecrets(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	u.RawQuery, u.User = "", nil
+	return u.String()
+}
+
 // newServer makes the proxy of a configuration.
-func newServer(c *config.Config, prices *usage.Table, getenv func(string) string, l *log, via func(http.RoundTripper) http.RoundTripper) (*proxy.Server, error) {
+func newServer(c *config.Config, prices *usage.Table, getenv func(string) string, redact func(string) string, l *log, via func(http.RoundTripper) http.RoundTripper) (*proxy.Server, error) {
 	var providers []proxy.Provider
 	var names []string
 	for _, p := range c.Providers {
@@ -250,7 +285,7 @@ func newServer(c *config.Config, prices *usage.Table, getenv func(string) string
 		})
 	}
 	return proxy.New(proxy.Options{
-		Providers: providers, Router: route.New(c.Routes, names), Prices: prices, Log: l.requests(),
+		Providers: providers, Router: route.New(c.Routes, names), Prices: prices, Log: l.requests(), Redact: redact,
 		Upstream: upstream.Options{Getenv: getenv, Proxy: c.ProxyURL, Via: via},
 	})
 }

@@ -56,10 +56,10 @@ func (e errSignal) Error() string { return "signal " + e.Signal.String() }
 
 // Run runs a job. It always returns, and writes the report whatever happens.
 func Run(ctx context.Context, j Job) (res Result) {
-	r := begin(j)
-	if j.Timeout <= 0 {
+	if j.Timeout == 0 {
 		j.Timeout = DefaultTimeout
 	}
+	r := begin(j)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	clock := time.AfterFunc(j.Timeout, func() { cancel(errTimeout{j.Timeout}) })
@@ -69,16 +69,19 @@ func Run(ctx context.Context, j Job) (res Result) {
 	defer close(over)
 	go r.watch(j.System.Signals, cancel, hurry, over)
 
-	defer func() {
-		if p := recover(); p != nil {
-			r.log.error("%v\n%s", p, debug.Stack())
-			res = r.finish(ctx, because(Internal, fmt.Errorf("internal error: %v: please report it", p)))
-		}
-	}()
+	defer r.rescue(ctx, &res)
 	if j.DryRun {
 		return r.dryRun(ctx)
 	}
 	return r.finish(ctx, r.do(ctx, hurry))
+}
+
+// rescue is deferred: a panic of ours ends in a report too.
+func (r *run) rescue(ctx context.Context, res *Result) {
+	if p := recover(); p != nil {
+		r.log.error("%v\n%s", p, debug.Stack())
+		*res = r.finish(ctx, because(Internal, fmt.Errorf("internal error: %v: please report it", p)))
+	}
 }
 
 // begin never fails: what goes wrong here is known to the report.
@@ -112,7 +115,7 @@ func (r *run) watch(signals <-chan os.Signal, cancel context.CancelCauseFunc, hu
 		case s := <-signals:
 			switch n {
 			case 0:
-				r.log.warn("%s: ending the run", s)
+				r.log.warn("%s: ending the run", signalName(s))
 				cancel(errSignal{s})
 			case 1:
 				close(hurry)
@@ -130,6 +133,9 @@ func (r *run) do(ctx context.Context, hurry <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
+	if err := r.check(prompt); err != nil {
+		return err
+	}
 	if err := r.route(); err != nil {
 		return err
 	}
@@ -138,7 +144,8 @@ func (r *run) do(ctx context.Context, hurry <-chan struct{}) error {
 	}
 	err = r.agent(ctx, prompt, hurry)
 	if err == nil && r.job.Demo {
-		if err := demo.Check(ctx, r.cwd, r.job.System.Environ); err != nil {
+		// The agent may have written the test anew: it gets the agent's environment, in which there is no key.
+		if err := demo.Check(ctx, r.cwd, agent.Env(r.environment(r.job.Agent))); err != nil {
 			return because(AgentFailed, err)
 		}
 		r.log.info("the demo's test passes")
@@ -226,11 +233,32 @@ func (r *run) task(ctx context.Context) (string, error) {
 	return demo.Prompt, nil
 }
 
+// check finds what is wrong with the flags before anything is installed or paid for.
+func (r *run) check(prompt string) error {
+	switch {
+	case r.job.Timeout < 0:
+		return because(Config, fmt.Errorf("--timeout %s: want a positive duration, as in 20m", r.job.Timeout))
+	case r.job.Agent.MaxTurns < 0:
+		return because(Config, fmt.Errorf("--max-turns %d: want a positive number", r.job.Agent.MaxTurns))
+	}
+	inv := r.job.Agent
+	inv.Prompt = prompt
+	if _, _, err := inv.Args(); err != nil {
+		return because(Config, err)
+	}
+	return nil
+}
+
 // find gets Claude Code.
 func (r *run) find(ctx context.Context) error {
-	var err error
+	cache, err := r.job.System.cache(), error(nil)
+	if cache == "" {
+		if cache, err = os.MkdirTemp("", "ccrun-cache-"); err != nil {
+			return because(NotFound, fmt.Errorf("making a folder for Claude Code: %w", err))
+		}
+	}
 	r.exe, err = agent.Find(ctx, agent.FindOptions{
-		Path: r.job.Claude, Version: r.job.ClaudeVer, Environ: r.job.System.Environ, CacheDir: r.job.System.cache(), Log: r.log.plain(),
+		Path: r.job.Claude, Version: r.job.ClaudeVer, Environ: r.job.System.Environ, CacheDir: cache, Log: r.log.plain(),
 	})
 	r.facts.Version.Claude = r.exe.Version
 	switch {
@@ -244,6 +272,17 @@ func (r *run) find(ctx context.Context) error {
 		return because(NotFound, err)
 	}
 	return nil
+}
+
+// signalName is SIGINT or SIGTERM: the system's word for one, "terminated", says less.
+func signalName(s os.Signal) string {
+	switch s {
+	case os.Interrupt:
+		return "SIGINT"
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	}
+	return s.String()
 }
 
 func (r *run) warn(format string, args ...any) {
@@ -266,7 +305,7 @@ func reasonOf(ctx context.Context, err error) (Reason, string, int) {
 		if sig.Signal == syscall.SIGTERM {
 			code = 143
 		}
-		return Interrupted, "the run was ended by " + sig.Signal.String(), code
+		return Interrupted, "the run was ended by " + signalName(sig.Signal), code
 	case errors.As(cause, &late):
 		return Timeout, fmt.Sprintf("the run took longer than --timeout (%s): give it more time, or a smaller task", late.after), Timeout.Code()
 	case cause != nil:

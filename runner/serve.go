@@ -29,9 +29,10 @@ type Serve struct {
 
 // RunServe serves until a signal, and then writes the report that a run writes. The line that it prints when it listens is
 // {"url","token"}.
-func RunServe(ctx context.Context, s Serve) Result {
+func RunServe(ctx context.Context, s Serve) (res Result) {
 	r := begin(Job{ConfigFile: s.ConfigFile, Model: s.Model, Provider: s.Provider, PricesFile: s.PricesFile, OutputDir: s.OutputDir,
 		Quiet: s.Quiet, Verbose: s.Verbose, System: s.System})
+	defer r.rescue(ctx, &res)
 	err := r.place()
 	if err == nil {
 		err = r.serve(ctx, s)
@@ -53,13 +54,14 @@ func (r *run) serve(ctx context.Context, s Serve) error {
 	if port == 0 {
 		port = c.Listen.Port
 	}
-	if c.Listen.APIKey == "" && host != "127.0.0.1" {
-		if host != "" {
-			r.warn("HOST %s is not used: without APIKEY in the configuration the router serves this machine alone", host)
-		}
+	if host == "" {
 		host = "127.0.0.1"
 	}
-	if rt.server, err = newServer(c, prices, r.getenv, r.log, nil); err != nil {
+	if c.Listen.APIKey == "" && host != "127.0.0.1" {
+		r.warn("HOST %s is not used: without APIKEY in the configuration the router serves this machine alone", host)
+		host = "127.0.0.1"
+	}
+	if rt.server, err = newServer(c, prices, r.getenv, r.secrets.String, r.log, nil); err != nil {
 		return because(Config, err)
 	}
 	if rt.session, err = rt.server.Open(proxy.RunOptions{Token: c.Listen.APIKey}); err != nil {
@@ -81,6 +83,7 @@ func (r *run) serve(ctx context.Context, s Serve) error {
 		return because(Internal, fmt.Errorf("printing the address: %w", err))
 	}
 	r.log.info("the router listens on %s; end it with SIGINT or SIGTERM", rt.url)
+	defer r.fence(r.log.plain())() // what providers say is no command of the CI host
 	select {
 	case <-ctx.Done():
 		return nil
@@ -88,7 +91,7 @@ func (r *run) serve(ctx context.Context, s Serve) error {
 		if !ok {
 			return because(Internal, errors.New("no signals can be received"))
 		}
-		r.log.info("%s: ending", sig)
+		r.log.info("%s: ending", signalName(sig))
 		return nil // that is how it is meant to end
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -232,7 +233,7 @@ func (r *run) judge(ctx context.Context, v agent.Verdict, exit process.Exit) err
 		if exit.Stopped != nil && ctx.Err() == nil {
 			return because(AgentFailed, fmt.Errorf("%s: %w", v.Message, exit.Stopped))
 		}
-		return because(refine(Reason(v.Reason), entries), errors.New(v.Message))
+		return refine(v, entries)
 	}
 	if !answered(entries) {
 		return because(NoResult, errors.New("the agent gave a result, but no request was answered by a model"))
@@ -243,9 +244,11 @@ func (r *run) judge(ctx context.Context, v agent.Verdict, exit process.Exit) err
 	return nil
 }
 
-// refine replaces the client's word for an API error by the fault of the last failed call.
-func refine(said Reason, entries []usage.Entry) Reason {
-	switch said {
+// refine replaces the client's word for an API error by what the last failed call met: the client knows only our own
+// address, and speaks of that.
+func refine(v agent.Verdict, entries []usage.Entry) error {
+	said := because(Reason(v.Reason), errors.New(v.Message))
+	switch Reason(v.Reason) {
 	case AgentFailed, NoResult, APIError, Auth, Quota, UnknownModel, RateLimited, Overloaded, Network, ContextOverflow:
 	default:
 		return said
@@ -254,14 +257,35 @@ func refine(said Reason, entries []usage.Entry) Reason {
 		return said
 	}
 	last := entries[len(entries)-1]
-	switch f := last.Fault; f {
+	reason := Reason(last.Fault)
+	switch last.Fault {
 	case "", anthropic.FaultCancelled:
 		return said
 	case anthropic.FaultInternal, anthropic.FaultConfig:
-		return Internal
-	default:
-		return Reason(f)
+		reason = Internal
 	}
+	var calls []string // of the request that failed last: each target that was tried
+	for _, e := range entries {
+		if e.Request == last.Request {
+			calls = append(calls, fmt.Sprintf("%s,%s: %s", e.Provider, e.Model, e.Message))
+		}
+	}
+	words := strings.Join(calls, "; ")
+	if do := advice[reason]; do != "" {
+		words += ": " + do
+	}
+	return because(reason, errors.New(words))
+}
+
+// advice is what to do next.
+var advice = map[Reason]string{
+	Auth:            "check the provider's key",
+	Quota:           "the account has no money or no quota left: top it up, or name a fallback",
+	UnknownModel:    "check the model's name and api_base_url",
+	RateLimited:     "run it again later, or name a fallback for the route",
+	Overloaded:      "run it again later, or name a fallback for the route",
+	Network:         "run it again later, or check api_base_url and proxy",
+	ContextOverflow: "give Router.longContext a model with a larger window",
 }
 
 func answered(entries []usage.Entry) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/ccrun/ccrun/runner"
+	"github.com/ccrun/ccrun/runner/process"
 )
 
 // gcPercent lets the heap grow to five times of what lives: a request leaves half a megabyte of garbage and hardly
@@ -23,6 +24,10 @@ const gcPercent = 400
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	cli.FlagStringer = flagLine
+	if err := process.Seal(); err != nil {
+		fmt.Fprintln(os.Stderr, "ccrun: warning: the agent may read this process's environment, keys included: "+err.Error())
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -39,7 +44,6 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // run is the whole program: its result is the exit code.
 func run(args []string, sys runner.System) int {
 	args, rest := cut(args)
-	cli.FlagStringer = flagLine
 	app := &cli.Command{
 		Name:                      "ccrun",
 		Usage:                     "run Claude Code headlessly on any model, within a budget, and hand over the bill",
@@ -63,7 +67,12 @@ func run(args []string, sys runner.System) int {
 	for _, c := range app.Commands {
 		inherit(c)
 	}
-	err := app.Run(context.Background(), args)
+	var err error
+	if len(rest) > 0 && (len(args) < 2 || args[1] != "run") {
+		err = fmt.Errorf("nothing can stand behind -- here: only ccrun run passes it on, to Claude Code")
+	} else {
+		err = app.Run(context.Background(), args)
+	}
 	switch e := err.(type) {
 	case nil:
 		return 0
@@ -104,6 +113,7 @@ func badUsage(_ context.Context, c *cli.Command, err error, _ bool) error {
 	}
 	// The library writes every flag with one dash.
 	text = strings.Replace(text, "for flag -", "for flag --", 1)
+	text, _, _ = strings.Cut(text, ": strconv.") // how a number is read is no help
 	return fmt.Errorf("%s (see %s --help)", text, c.FullName())
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -79,6 +80,19 @@ func runCommand(sys runner.System, rest []string) *cli.Command {
 	}
 }
 
+// lines are the values of a flag that may be repeated; in an environment variable each has a line of its own.
+func lines(all []string) []string {
+	var out []string
+	for _, v := range all {
+		for _, l := range strings.Split(v, "\n") {
+			if l = strings.TrimSpace(l); l != "" {
+				out = append(out, l)
+			}
+		}
+	}
+	return out
+}
+
 func jobOf(c *cli.Command, sys runner.System, rest []string) runner.Job {
 	return runner.Job{
 		Prompt: c.String("prompt"), PromptFile: c.String("prompt-file"), Demo: c.Bool("demo"),
@@ -86,14 +100,14 @@ func jobOf(c *cli.Command, sys runner.System, rest []string) runner.Job {
 		Cwd: c.String("cwd"), OutputDir: c.String("output-dir"), Timeout: c.Duration("timeout"),
 		Agent: agent.Invocation{
 			MaxTurns:        c.Int("max-turns"),
-			AllowedTools:    c.StringSlice("allowed-tools"),
-			DisallowedTools: c.StringSlice("disallowed-tools"),
+			AllowedTools:    lines(c.StringSlice("allowed-tools")),
+			DisallowedTools: lines(c.StringSlice("disallowed-tools")),
 			PermissionMode:  c.String("permission-mode"), AppendSystemPrompt: c.String("append-system-prompt"),
 			MCPConfig: c.StringSlice("mcp-config"), Settings: c.String("settings"), JSONSchema: c.String("json-schema"),
-			AddDirs: c.StringSlice("add-dir"), Resume: c.String("resume"), Continue: c.Bool("continue"),
+			AddDirs: lines(c.StringSlice("add-dir")), Resume: c.String("resume"), Continue: c.Bool("continue"),
 			ClaudeArgs: c.String("claude-args"), Extra: rest,
 		},
-		Claude: c.String("claude"), ClaudeVer: c.String("claude-version"), PassEnv: c.StringSlice("pass-env"),
+		Claude: c.String("claude"), ClaudeVer: c.String("claude-version"), PassEnv: lines(c.StringSlice("pass-env")),
 		FailOnDenial: c.Bool("fail-on-denial"),
 		Record:       c.String("record"), Replay: c.String("replay"),
 		DryRun: c.Bool("dry-run"), JSON: c.Bool("json"), Quiet: c.Bool("quiet"), Verbose: c.Bool("verbose"), CI: c.String("ci"),

@@ -115,6 +115,9 @@ func (t *Tape) line(line []byte) error {
 
 // Open reads a tape from a file.
 func Open(file string) (*Tape, error) {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading a cassette: %s is not a file", file) // a pipe may never end
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading a cassette: %w", err)

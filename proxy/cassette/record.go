@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 )
 
@@ -18,6 +19,7 @@ type Recorder struct {
 	folders Folders
 	redact  func(string) string
 
+	open    sync.WaitGroup // replies that are still read
 	mu      sync.Mutex
 	entries map[int]*Entry
 }
@@ -30,8 +32,17 @@ func NewRecorder(f Folders, redact func(string) string) *Recorder {
 // Via stands around a transport.
 func (r *Recorder) Via(next http.RoundTripper) http.RoundTripper { return recording{r, next} }
 
-// Tape is what was recorded so far, in the order of the requests.
+// Tape is what was recorded so far, in the order of the requests. A reply whose rest is still being read has a second.
 func (r *Recorder) Tape(h Header) (*Tape, error) {
+	done := make(chan struct{})
+	go func() {
+		r.open.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Second):
+	}
 	h.Schema = Schema
 	text, err := json.Marshal(h) // a transformer's options may hold a key
 	if err != nil {
@@ -50,7 +61,8 @@ func (r *Recorder) Tape(h Header) (*Tape, error) {
 	return t, nil
 }
 
-func (r *Recorder) add(request int, class, digest string, a Attempt) {
+func (r *Recorder) add(request, attempt int, class, digest string, a Attempt) {
+	defer r.open.Done()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entries[request]
@@ -58,7 +70,10 @@ func (r *Recorder) add(request int, class, digest string, a Attempt) {
 		e = &Entry{Request: request, Class: class, Digest: digest}
 		r.entries[request] = e
 	}
-	e.Attempts = append(e.Attempts, a)
+	for len(e.Attempts) < attempt { // bodies end in any order
+		e.Attempts = append(e.Attempts, Attempt{Error: "this attempt has no recording"})
+	}
+	e.Attempts[attempt-1] = a
 }
 
 type recording struct {
@@ -72,11 +87,12 @@ var kept = [...]string{"Content-Type", "Retry-After", "Retry-After-Ms", "X-Shoul
 func (rec recording) RoundTrip(q *http.Request) (*http.Response, error) {
 	tag, tagged := tagOf(q.Context())
 	res, err := rec.next.RoundTrip(q)
-	if !tagged { // a count of tokens, for which a replay has our own
+	if !tagged || tag.Attempt < 1 { // a count of tokens, for which a replay has our own
 		return res, err
 	}
 	class, digest := tag.key(rec.r.folders) // now: the prompt may be gone when the reply ends
-	keep := func(a Attempt) { rec.r.add(tag.Request, class, digest, a) }
+	rec.r.open.Add(1)
+	keep := func(a Attempt) { rec.r.add(tag.Request, tag.Attempt, class, digest, a) }
 	u := *q.URL
 	u.RawQuery, u.User = "", nil
 	a := Attempt{Method: q.Method, URL: u.String()}
@@ -102,7 +118,7 @@ func (rec recording) RoundTrip(q *http.Request) (*http.Response, error) {
 // body puts a reply into an attempt: text by lines, with placeholders; other bytes as they are.
 func (r *Recorder) body(a *Attempt, body []byte) {
 	if !utf8.Valid(body) {
-		a.Base64 = body
+		a.Base64 = []byte(r.redact(string(body)))
 		return
 	}
 	text := strings.ReplaceAll(string(body), "\r\n", "\n")

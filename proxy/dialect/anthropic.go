@@ -129,6 +129,9 @@ func peek(body *bufio.Reader) []byte {
 
 // noReply is the error of a 2xx reply that is none.
 func noReply(what string, body []byte) *anthropic.Error {
+	if text := strings.TrimSpace(string(body[:min(len(body), 400)])); isPage(text) {
+		return webPage(body)
+	}
 	e := anthropic.ForStatus(http.StatusBadGateway, "the upstream answered with "+what+": "+excerpt(body))
 	e.Fault = anthropic.FaultNetwork
 	return e

@@ -27,7 +27,7 @@ var (
 
 	// Bedrock refuses, among others, those of prompt caching, files, code execution and memory, which need no flag or are not there.
 	bedrockEnvelope = envelope{cloud: "Bedrock", version: "bedrock-2023-05-31", inBody: true, betas: with(cloudBetas,
-		"computer-use-2024-10-22", "dev-full-thinking-2025-05-14", "effort-2025-11-24", "fine-grained-tool-streaming-2025-05-14",
+		"computer-use-2024-10-22", "dev-full-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14",
 		"mid-conversation-output-config-2026-07-01", "mid-conversation-tool-changes-2026-07-01", "output-128k-2025-02-19",
 		"token-efficient-tools-2025-02-19", "tool-examples-2025-10-29")}
 )

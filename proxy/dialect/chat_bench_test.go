@@ -3,6 +3,7 @@ package dialect_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/ccrun/ccrun/proxy/anthropic"
@@ -64,6 +65,21 @@ func BenchmarkChatDecode(b *testing.B) {
 			for b.Loop() {
 				for _, err := range call.Decode(dialect.Reply{Status: 200, Body: bytes.NewReader([]byte(body))}) {
 					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/events, "ns/event")
+		})
+		b.Run(name+"/written", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w := anthropic.NewWriter(io.Discard, anthropic.Options{NewID: func(p string) string { return p }})
+				for e, err := range call.Decode(dialect.Reply{Status: 200, Body: bytes.NewReader([]byte(body))}) {
+					if err == nil {
+						err = w.Write(e)
+					}
+					if err != nil && name != "tool" { // that input is no JSON
 						b.Fatal(err)
 					}
 				}

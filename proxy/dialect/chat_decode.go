@@ -117,9 +117,7 @@ func (s *stream) whole(body io.Reader) error {
 		return fmt.Errorf("reading the upstream's reply: %w", err)
 	}
 	if data[0] == '<' {
-		e := anthropic.ForStatus(http.StatusBadGateway, "the upstream answered with a web page"+pageTitle(string(data))+", not with an API's reply: is the base URL right?")
-		e.Fault = anthropic.FaultNetwork
-		return e
+		return webPage(data)
 	}
 	if !gjson.ValidBytes(data) {
 		return fmt.Errorf("%w: it is not whole JSON", ErrTruncated)

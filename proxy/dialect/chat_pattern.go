@@ -15,6 +15,7 @@ type pattern struct {
 	kind          anthropic.Kind
 	call          int
 	misses        int
+	scratch       []byte
 }
 
 // Where every chunk is different in more than its text, nothing is gained by looking on.
@@ -49,7 +50,8 @@ func (s *stream) repeated(data []byte) bool {
 		return false
 	}
 	from, to := len(p.before), len(data)-len(p.after)
-	text, ok := literal(data[from-1 : to+1])
+	text, room, ok := literal(data[from-1:to+1], p.scratch)
+	p.scratch = room
 	if !ok {
 		return false
 	}
@@ -65,23 +67,50 @@ func (s *stream) repeated(data []byte) bool {
 	return true
 }
 
-// literal reads a JSON string that stands in quotes; false: it is none, or more than one.
-func literal(quoted []byte) (string, bool) {
+// literal reads a JSON string that stands in quotes; false: it is none, or more than one. Nearly all of them have the short
+// escapes alone, which are decoded in place: scratch is room for that.
+func literal(quoted, scratch []byte) (text string, room []byte, ok bool) {
 	inner := quoted[1 : len(quoted)-1]
-	escaped := false
-	for _, c := range inner {
-		if c == '\\' {
-			escaped = true
-		}
-		if c < ' ' || c == '"' && !escaped {
-			return "", false
+	end := bytes.IndexByte(inner, '\\')
+	if end < 0 {
+		end = len(inner)
+	}
+	for _, c := range inner[:end] {
+		if c < ' ' || c == '"' {
+			return "", scratch, false
 		}
 	}
-	if !escaped {
-		return string(inner), true
+	if end == len(inner) {
+		return string(inner), scratch, true
 	}
+	scratch = append(scratch[:0], inner[:end]...)
+	for i := end; i < len(inner); i++ {
+		c := inner[i]
+		switch {
+		case c < ' ' || c == '"':
+			return "", scratch, false
+		case c != '\\':
+			scratch = append(scratch, c)
+			continue
+		}
+		i++
+		if i == len(inner) {
+			return "", scratch, false
+		}
+		short := shortEscapes[inner[i]]
+		if short == 0 {
+			return longEscapes(quoted, scratch)
+		}
+		scratch = append(scratch, short)
+	}
+	return string(scratch), scratch, true
+}
+
+var shortEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+func longEscapes(quoted, scratch []byte) (string, []byte, bool) {
 	if !gjson.ValidBytes(quoted) {
-		return "", false
+		return "", scratch, false
 	}
-	return gjson.ParseBytes(quoted).Str, true
+	return gjson.ParseBytes(quoted).Str, scratch, true
 }

@@ -34,6 +34,7 @@ var cloudBetas = map[string]string{
 	"computer-use-2025-11-24":              "computer-use-2025-11-24",
 	"context-1m-2025-08-07":                "context-1m-2025-08-07",
 	"context-management-2025-06-27":        "context-management-2025-06-27",
+	"effort-2025-11-24":                    "effort-2025-11-24",
 	"dangerous-tool-use-2026-09-03":        "dangerous-tool-use-2026-09-03",
 	"interleaved-thinking-2025-05-14":      "interleaved-thinking-2025-05-14",
 	"thinking-binding-controls-2026-08-01": "thinking-binding-controls-2026-08-01",
@@ -86,7 +87,7 @@ func (v *envelope) body(req *anthropic.Request, o Options, most int64) (body []b
 		raw := member.Raw
 		if with, ok := values[k.Str]; ok {
 			raw = with
-		} else if firstParty[k.Str] {
+		} else if firstParty[k.Str] || k.Str != "messages" && o.refused(k.Str) {
 			raw = ""
 			notes = append(notes, k.Str+" is left out: "+v.cloud+" does not take it")
 		}

@@ -5,6 +5,11 @@
 // finds the row. Dialects are pure: they open no connection and read neither clock nor environment, so that a fixture
 // (testdata/) is a full test of one. What a message is encoded to depends on that message alone: the messages of turn n
 // are a byte prefix of those of turn n+1, and providers' prompt caches hit.
+//
+// Transformers, the names in a config's transformer.use, are of two kinds. Those that only set parameters change the row
+// (transform.go). The others stand around the dialect (transformer.go): they change the client's request, which every
+// dialect knows how to write, or the provider's JSON, and the events of the reply. A Transformer is asked for each request
+// anew, since what it does to a reply depends on what it did to the request.
 package dialect
 
 import (
@@ -37,7 +42,7 @@ type Options struct {
 	Lessons []Lesson                   // what it refused before
 	Prompt  int64                      // how long the prompt is, in tokens: an estimate; 0 unknown
 	Session string                     // the client's session, for prompt_cache_key; "" unknown
-	Whole   bool                       // the reply is wanted in one piece, not as a stream
+	Whole   bool                       // the reply is wanted in one piece, not as a stream; a native upstream does as the client asks
 	NewID   func(prefix string) string // a source of unique ids
 	Note    func(note string)          // takes what is to be logged of a reply, each a sentence; nil: nowhere
 }

@@ -256,6 +256,14 @@ func containsAny(s string, words ...string) bool {
 	return false
 }
 
+// webPage is the error of a page in the place of a reply. A wrong address does not mend itself: another try of it is of no
+// use, another target may be.
+func webPage(page []byte) *anthropic.Error {
+	e := anthropic.ForStatus(http.StatusBadGateway, "the upstream answered with a web page"+pageTitle(string(page))+", not with an API's reply: is the base URL right?")
+	e.Fault = anthropic.FaultModel
+	return e
+}
+
 func isPage(text string) bool {
 	head := strings.ToLower(text[:min(len(text), 200)])
 	return strings.HasPrefix(head, "<!doctype") || strings.HasPrefix(head, "<html") || strings.HasPrefix(head, "<head") || strings.HasPrefix(head, "<?xml")

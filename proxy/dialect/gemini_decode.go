@@ -113,9 +113,7 @@ func (s *geminiStream) whole(body io.Reader) error {
 	case err != nil:
 		return fmt.Errorf("reading the upstream's reply: %w", err)
 	case data[0] == '<':
-		e := anthropic.ForStatus(http.StatusBadGateway, "the upstream answered with a web page"+pageTitle(string(data))+", not with an API's reply: is the base URL right?")
-		e.Fault = anthropic.FaultNetwork
-		return e
+		return webPage(data)
 	case !gjson.ValidBytes(data):
 		return fmt.Errorf("%w: it is not whole JSON", ErrTruncated)
 	}

@@ -56,7 +56,8 @@ func longestAnswer(low string) int64 {
 // droppable are the parameters that a request can do without, as providers write them.
 var droppable = []string{
 	"temperature", "top_p", "top_k", "stop", "max_tokens", "max_completion_tokens", "parallel_tool_calls", "stream_options",
-	"reasoning_effort", "reasoning.effort", "reasoning.summary", "reasoning", "reasoning_format", "thinking", "thinking_budget", "enable_thinking", "chat_template_kwargs",
+	"reasoning_effort", "reasoning.effort", "reasoning.summary", "reasoning", "reasoning_format",
+	"thinking", "thinking_budget", "enable_thinking", "chat_template_kwargs",
 	"prompt_cache_key", "cache_control", "tool_choice", "web_search_options",
 }
 
@@ -64,13 +65,15 @@ var droppable = []string{
 var refusals = []string{
 	"unsupported parameter", "unsupported value", "unsupported argument", "unrecognized request argument", "unrecognized parameter", "unrecognized argument",
 	"unknown parameter", "unknown name", "unknown field", "unexpected keyword argument", "unexpected parameter", "extra inputs are not permitted", "extra fields not permitted",
-	"additional properties are not allowed", "not supported", "does not support", "doesn't support", "is unsupported", "not allowed", "not permitted", "cannot both be specified", "is deprecated for this model",
+	"additional properties are not allowed", "not supported", "does not support", "doesn't support",
+	"is unsupported", "not allowed", "not permitted", "cannot both be specified", "is deprecated for this model",
 	"invalid parameter", "not enabled", "must be verified", "cannot be disabled",
 }
 
 var (
 	parameterAt = regexp.MustCompile(`[a-z]+(?:[_.][a-z]+)*`)
-	otherNames  = strings.NewReplacer("reasoningeffort", "reasoning_effort", "reasoning effort", "reasoning_effort", "reasoning summaries", "reasoning.summary",
+	otherNames  = strings.NewReplacer(
+		"reasoningeffort", "reasoning_effort", "reasoning effort", "reasoning_effort", "reasoning summaries", "reasoning.summary",
 		"thinkinglevel", "thinking", "thinkingbudget", "thinking", "thinkingconfig", "thinking", "thinking_config", "thinking")
 	// A refusal of what stands in a tool's schema or in a message is none of a parameter.
 	elsewhere = []string{"schema for", "invalid schema", "in context=", "tools[", "tools.", "messages[", "'messages.", "input["}

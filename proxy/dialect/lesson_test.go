@@ -24,6 +24,7 @@ func TestLearnt(t *testing.T) {
 		{"openai", `{"error":{"message":"Unrecognized request argument supplied: reasoning_effort","type":"invalid_request_error"}}`, 0, "reasoning_effort"},
 		{"openai", `{"error":{"message":"Unsupported parameter: 'reasoning.effort' is not supported with this model.","code":"unsupported_parameter"}}`, 0, "reasoning.effort"},
 		{"openai", `{"error":{"message":"Your organization must be verified to generate reasoning summaries.","code":"unsupported_value"}}`, 0, "reasoning.summary"},
+		{"azure, of another maker's model", `{"error":{"code":"unrecognized_request_argument","message":"Unrecognized request argument supplied: prompt_cache_key"}}`, 0, "prompt_cache_key"},
 		{"azure", `{"error":{"message":"Unknown parameter: 'prompt_cache_key'.","code":"unknown_parameter"}}`, 0, "prompt_cache_key"},
 		{"deepseek", `{"error":{"message":"Invalid max_tokens value, the valid range of max_tokens is [1, 8192]","type":"invalid_request_error"}}`, 8192, ""},
 		{"deepseek", `{"error":{"message":"deepseek-reasoner does not support this tool_choice"}}`, 0, "tool_choice"},

@@ -73,6 +73,9 @@ func (c *complaint) overflow(low string) (string, bool) {
 	case window > 0 && prompt > 0 && prompt+answer > window:
 		return fmt.Sprintf("input length and `max_tokens` exceed context limit: %d + %d > %d", prompt, answer, window), true
 	}
+	if strings.HasPrefix(low, "prompt is too long") { // a Claude behind another's API
+		return c.words, true
+	}
 	return "prompt is too long: " + c.words, true
 }
 

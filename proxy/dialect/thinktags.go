@@ -128,7 +128,7 @@ func (s *tagSplitter) before(text string) string {
 		from += n + len(s.open)
 	}
 	n := partOf(text, s.open)
-	if strings.TrimLeft(text, spaces) == "" && s.last == 0 {
+	if s.last == 0 && strings.TrimLeft(text[:len(text)-n], spaces) == "" {
 		n = len(text) // spaces before a tag are not an answer
 	}
 	s.say(text[:len(text)-n])

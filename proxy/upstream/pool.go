@@ -43,10 +43,11 @@ type Pool struct {
 	mu      sync.Mutex
 	roots   *x509.CertPool               // made when the first transport needs it; nil: the system's alone
 	clients map[string]http.RoundTripper // by the proxy that they go through
+	auth    map[*Provider]authorizer
 }
 
 // caVariables name files of certificates that are trusted beside the system's. Go itself reads SSL_CERT_FILE and SSL_CERT_DIR.
-var caVariables = [...]string{"NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"}
+var caVariables = [...]string{"NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE"}
 
 // New makes a Pool. An error is a certificate file that cannot be read, or a proxy URL that is none.
 func New(o Options) (*Pool, error) {
@@ -56,7 +57,7 @@ func New(o Options) (*Pool, error) {
 	if o.Idle == 0 {
 		o.Idle = 2 * time.Minute
 	}
-	p := &Pool{o: o, clients: map[string]http.RoundTripper{}}
+	p := &Pool{o: o, clients: map[string]http.RoundTripper{}, auth: map[*Provider]authorizer{}}
 	for _, name := range caVariables {
 		file := o.Getenv(name)
 		if file == "" {
@@ -84,11 +85,21 @@ func (p *Pool) transport(provider *Provider) http.RoundTripper {
 	if t := p.clients[key]; t != nil {
 		return t
 	}
+	var t http.RoundTripper = p.network(provider)
+	if p.o.Via != nil {
+		t = p.o.Via(t)
+	}
+	p.clients[key] = t
+	return t
+}
+
+// network makes a transport to a provider, or to where its tokens are got. The pool is locked.
+func (p *Pool) network(provider *Provider) *http.Transport {
 	if strings.HasPrefix(provider.BaseURL, "https:") {
 		p.trust()
 	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	var t http.RoundTripper = &http.Transport{
+	return &http.Transport{
 		Proxy:                 p.proxy(provider),
 		DialContext:           dialer.DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
@@ -100,11 +111,6 @@ func (p *Pool) transport(provider *Provider) http.RoundTripper {
 		WriteBufferSize:       256 << 10, // most requests leave in one write
 		ReadBufferSize:        32 << 10,
 	}
-	if p.o.Via != nil {
-		t = p.o.Via(t)
-	}
-	p.clients[key] = t
-	return t
 }
 
 // trust reads the system's certificates, which takes longer than all else that a start does: only where it is needed.
@@ -189,7 +195,9 @@ func (p *Pool) Do(ctx context.Context, a Ask) (*Reply, error) {
 	r.Body = a.content()
 	r.ContentLength = int64(len(a.Call.Body) + len(a.Call.Rest))
 	r.GetBody = func() (io.ReadCloser, error) { return a.content(), nil }
-	a.Provider.authorize(r)
+	if err := p.authorizer(a.Provider)(ctx, r, a.Call); err != nil {
+		return nil, unauthorized(a.Provider, err)
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	if a.Sent != nil {

@@ -18,7 +18,7 @@ type Provider struct {
 	Name    string
 	BaseURL string      // with or without the path of the endpoint
 	Keys    []string    // secrets; the first is used
-	Auth    string      // how a key is sent: "bearer", or the name of a header such as "x-api-key"; "none"
+	Auth    string      // how a key is sent: a scheme of auth.go, or the name of a header such as "x-api-key"
 	Header  http.Header // sent with every call
 	Proxy   string      // a proxy's URL; "": the environment's
 }
@@ -35,7 +35,7 @@ func Endpoint(base, path string) (string, error) {
 	want := strings.Split(strings.Trim(path, "/"), "/")
 	if have[0] == "" {
 		have = nil
-		if !versioned.MatchString(want[0]) {
+		if !whole.MatchString(want[0]) {
 			have = []string{"v1"}
 		}
 	}
@@ -52,7 +52,8 @@ func Endpoint(base, path string) (string, error) {
 	return u.String(), nil
 }
 
-var versioned = regexp.MustCompile(`^v[0-9]`)
+// whole is how paths begin that stand on a host as they are: a version, Azure's deployments, Bedrock's models.
+var whole = regexp.MustCompile(`^(v[0-9].*|openai|model)$`)
 
 func equal(a, b []string) bool {
 	for i := range a {
@@ -61,18 +62,6 @@ func equal(a, b []string) bool {
 		}
 	}
 	return true
-}
-
-// authorize puts the key on a request: last of all, so that nothing before can log it.
-func (p *Provider) authorize(r *http.Request) {
-	if len(p.Keys) == 0 || p.Auth == "none" {
-		return
-	}
-	if p.Auth == "" || p.Auth == "bearer" {
-		r.Header.Set("Authorization", "Bearer "+p.Keys[0])
-		return
-	}
-	r.Header.Set(p.Auth, p.Keys[0])
 }
 
 func (p *Provider) request(call *dialect.Call) (*http.Request, error) {

@@ -21,6 +21,13 @@ func TestEndpoint(t *testing.T) {
 		{"https://g.example", "/v1beta/models/gemini:countTokens", "https://g.example/v1beta/models/gemini:countTokens"},
 		{"https://gw.example/a%2Fb/v1", chat, "https://gw.example/a%2Fb/v1/chat/completions"},
 		{"https://gw.example/x?team=ci", chat, "https://gw.example/x/chat/completions?team=ci"},
+		{"https://bedrock-runtime.us-east-1.amazonaws.com", "/model/a%3A0/invoke", "https://bedrock-runtime.us-east-1.amazonaws.com/model/a%3A0/invoke"},
+		{"https://mine.openai.azure.com", "/openai/deployments/gpt-5/chat/completions", "https://mine.openai.azure.com/openai/deployments/gpt-5/chat/completions"},
+		{"https://mine.openai.azure.com/openai/", "/openai/v1/chat/completions", "https://mine.openai.azure.com/openai/v1/chat/completions"},
+		{"https://aiplatform.googleapis.com/v1/projects/p/locations/global", "/publishers/google/models/g:countTokens",
+			"https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/g:countTokens"},
+		{"https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi/chat/completions", "/endpoints/openapi/chat/completions",
+			"https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi/chat/completions"},
 	}
 	for _, test := range tests {
 		got, err := Endpoint(test.base, test.path)

@@ -63,7 +63,7 @@ func Env(o EnvOptions) []string {
 	env["ANTHROPIC_BASE_URL"] = o.BaseURL
 	env["ANTHROPIC_AUTH_TOKEN"] = o.Token // sent as Bearer
 	env["ANTHROPIC_API_KEY"] = o.Token    // sent as x-api-key; some modes look only for this one
-	if o.Retries > 0 {
+	if _, set := env["CLAUDE_CODE_MAX_RETRIES"]; !set && o.Retries > 0 {
 		env["CLAUDE_CODE_MAX_RETRIES"] = strconv.Itoa(o.Retries)
 	}
 	if o.Capabilities != "" {
@@ -158,11 +158,14 @@ var tunable = map[string]bool{
 	"CLAUDE_CODE_MAX_OUTPUT_TOKENS": true, "MAX_THINKING_TOKENS": true, "MAX_MCP_OUTPUT_TOKENS": true,
 }
 
+// Secret tells whether a variable of this name is likely to hold a secret.
+func Secret(name string) bool { return secret.MatchString(name) && !tunable[name] }
+
 func (o EnvOptions) allows(name string) bool {
 	if slices.ContainsFunc(o.PassEnv, func(p string) bool { return sameName(p, name) }) {
 		return true
 	}
-	if secret.MatchString(name) && !tunable[name] {
+	if Secret(name) {
 		return false
 	}
 	listed := name

@@ -173,7 +173,7 @@ func TestInstall(t *testing.T) {
 	}
 	calls := m.calls(t)
 	base := filepath.Join(m.CacheDir, "ccrun", "claude")
-	if len(calls) != 1 || !strings.HasPrefix(calls[0], "install --ignore-scripts --no-audit --no-fund --no-save --prefix "+base+"/.install-") ||
+	if len(calls) != 1 || !strings.HasPrefix(calls[0], "install --ignore-scripts --no-audit --no-fund --no-save --fetch-retries=1 --prefix "+base+"/.install-") ||
 		!strings.HasSuffix(calls[0], " "+packageName(t)+"@"+Version) {
 		t.Errorf("npm was called with %q", calls)
 	}
@@ -220,7 +220,7 @@ func TestInstallFails(t *testing.T) {
 		says      string
 	}{
 		{"no npm", "", ErrNotFound, "install Node.js with npm"},
-		{"npm fails", "#!/bin/sh\necho npm error code E404 >&2\nexit 1\n", ErrNotFound, "npm error code E404"},
+		{"npm fails", "#!/bin/sh\necho npm error code E404 >&2; echo npm error A complete log of this run is elsewhere >&2\nexit 1\n", ErrNotFound, "exit status 1: code E404: check"},
 		{"nothing laid down", "#!/bin/sh\nexit 0\n", ErrNotFound, "is not usable"},
 		{"wrong version", "version", ErrNotFound, "is version 1.2.3, not " + Version},
 		{"wrong architecture", "elf", ErrNotExecutable, "another system or processor"},

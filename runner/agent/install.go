@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -118,7 +119,8 @@ func (o FindOptions) install(ctx context.Context, base, dir, platform string) (E
 // out repository has no say; it gets the whole environment, as the user's own .npmrc may name any variable of it.
 func (o FindOptions) npm(ctx context.Context, npm, dir, spec string) error {
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--prefix", dir, spec)
+	cmd := exec.CommandContext(ctx, npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save",
+		"--fetch-retries=1", "--prefix", dir, spec)
 	cmd.Dir, cmd.Env = dir, o.Environ
 	cmd.Stdout, cmd.Stderr = &out, &out // stdin is the null device
 	cmd.WaitDelay = 5 * time.Second
@@ -128,9 +130,23 @@ func (o FindOptions) npm(ctx context.Context, npm, dir, spec string) error {
 		return fmt.Errorf("npm install %s: %w (at most %s) %s", spec, ctx.Err(), installWait, excerpt(out.Bytes()))
 	case err != nil:
 		return fmt.Errorf("npm install %s: %w: %s: check the registry and the network, or install Claude Code yourself and name it "+
-			"with --claude or CLAUDE_PATH", spec, err, excerpt(out.Bytes()))
+			"with --claude or CLAUDE_PATH", spec, err, npmError(out.String()))
 	}
 	return nil
+}
+
+// npmError is what npm says of its error: its own lines of it, else the end of all that it said.
+func npmError(out string) string {
+	var lines []string
+	for line := range strings.Lines(out) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "npm error "); ok && !strings.HasPrefix(text, "A complete log") {
+			lines = append(lines, text)
+		}
+	}
+	if len(lines) == 0 {
+		return excerpt([]byte(out))
+	}
+	return oneLine(strings.Join(lines[:min(len(lines), 4)], "; "))
 }
 
 // platform is the end of the package's name, such as linux-x64-musl.

@@ -53,7 +53,7 @@ func TestPlain(t *testing.T) {
 	if err := h.Summary("c"); err != nil {
 		t.Error(err)
 	}
-	if got, want := log.String(), "Claude [2JCode\n"; got != want {
+	if got, want := log.String(), ""; got != want {
 		t.Errorf("log %q, want %q", got, want)
 	}
 }
@@ -68,8 +68,8 @@ func TestOutputDir(t *testing.T) {
 		{map[string]string{"CI_PROJECT_DIR": "/b/p", "HOME": "/h"}, "/h/.local/state/ccrun/7"},
 		{map[string]string{"XDG_STATE_HOME": "/s", "HOME": "/h"}, "/s/ccrun/7"},
 		{map[string]string{"XDG_STATE_HOME": "s", "HOME": "/h"}, "/h/.local/state/ccrun/7"},
-		{map[string]string{"TMPDIR": "/t"}, "/t/ccrun/7"},
-		{nil, "/tmp/ccrun/7"},
+		{map[string]string{"TMPDIR": "/t"}, "/t/ccrun-7"},
+		{nil, "/tmp/ccrun-7"},
 	} {
 		if got := OutputDir(func(k string) string { return c.env[k] }, "7"); got != c.want {
 			t.Errorf("env %v: %s, want %s", c.env, got, c.want)

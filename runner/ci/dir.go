@@ -15,7 +15,11 @@ func OutputDir(getenv func(string) string, run string) string {
 	if dir := getenv("CI_PROJECT_DIR"); dir != "" && getenv("GITLAB_CI") != "" {
 		return filepath.Join(dir, ".ccrun", run)
 	}
-	return filepath.Join(stateDir(getenv), "ccrun", run)
+	if dir := stateDir(getenv); dir != "" {
+		return filepath.Join(dir, "ccrun", run)
+	}
+	// A container's user may have no home. The folder is this run's alone: others may write to its parent.
+	return filepath.Join(cmp.Or(getenv("TMPDIR"), getenv("TEMP"), "/tmp"), "ccrun-"+run)
 }
 
 // stateDir follows the XDG Base Directory rules, by which a relative path is not valid.
@@ -31,5 +35,5 @@ func stateDir(getenv func(string) string) string {
 	if home := getenv("HOME"); home != "" {
 		return filepath.Join(home, ".local", "state")
 	}
-	return cmp.Or(getenv("TMPDIR"), getenv("TEMP"), "/tmp") // a container's user may have no home
+	return ""
 }

@@ -184,3 +184,14 @@ func (g *github) file(variable string) (string, error) {
 	}
 	return "", fmt.Errorf("%s: %w", variable, ErrNoFile)
 }
+
+// printable drops what could move a terminal's cursor or fake a line.
+func printable(r rune) rune {
+	switch {
+	case r == '\n' || r == '\r' || r == '\t':
+		return ' '
+	case r < ' ' || r >= 0x7f && r < 0xa0:
+		return -1
+	}
+	return r
+}

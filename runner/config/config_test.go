@@ -589,15 +589,25 @@ func TestKnownProviders(t *testing.T) {
 			t.Errorf("%s leads to %s", k.url, got.name)
 		}
 		env := vars{}
-		if len(k.keys) > 0 {
-			_, err := Load(Options{Model: k.name + ",m"})
+		filled := k.url
+		for _, p := range places {
+			if strings.Contains(filled, "{"+p.name+"}") {
+				env[p.vars[len(p.vars)-1]] = "here-1"
+				filled = strings.ReplaceAll(filled, "{"+p.name+"}", "here-1")
+			}
+		}
+		places := len(env)
+		if len(k.keys) > 0 && !k.cloud {
+			_, err := Load(Options{Model: k.name + ",m", Getenv: env.get})
 			if want := "config: --model: no key for " + k.name + ": set " + strings.Join(k.keys, " or "); err == nil || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
 			}
+		}
+		if len(k.keys) > 0 {
 			env[k.keys[len(k.keys)-1]] = "value"
 		}
 		c := load(t, Options{Model: k.name + ",m", Getenv: env.get})
-		if p := c.Providers[0]; p.Upstream.BaseURL != k.url || !p.Available || len(p.Upstream.Keys) != len(env) {
+		if p := c.Providers[0]; p.Upstream.BaseURL != filled || !p.Available || len(p.Upstream.Keys) != len(env)-places {
 			t.Errorf("%+v", p)
 		}
 	}

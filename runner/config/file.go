@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // maxFile is the largest file that is read, in bytes. Real ones are a few KB.
@@ -77,7 +78,31 @@ func absolute(path string) string {
 	return path // the working directory is gone; opening says so
 }
 
+// readWait is how long a pipe, such as a shell's <(…), may take: one that nobody writes to must not hang a job.
+const readWait = 30 * time.Second
+
 func read(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		return readNow(path)
+	}
+	type result struct {
+		data []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() { // left behind when it waits for ever: this process ends soon after
+		data, err := readNow(path)
+		done <- result{data, err}
+	}()
+	select {
+	case got := <-done:
+		return got.data, got.err
+	case <-time.After(readWait):
+		return nil, fmt.Errorf("cannot be read: it did not end within %s", readWait)
+	}
+}
+
+func readNow(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, cannot(err)

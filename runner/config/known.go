@@ -12,8 +12,9 @@ import (
 // known is a provider that needs no entry in a file. Its name is also that of its row of quirks in proxy/dialect.
 type known struct {
 	name  string
-	url   string
+	url   string   // what stands in braces is filled in (places.go)
 	keys  []string // variables that may hold its key, the first that is set wins; none: it takes no key
+	cloud bool     // without a key it is asked with the credentials that the machine has
 	also  []string // other names
 	hosts []string // other hosts of the same provider
 	base  string   // a variable that replaces the URL
@@ -25,7 +26,13 @@ type known struct {
 var knownProviders = []known{
 	{name: "aihubmix", url: "https://aihubmix.com/v1", keys: []string{"AIHUBMIX_API_KEY"}},
 	{name: "anthropic", url: "https://api.anthropic.com", keys: []string{"ANTHROPIC_API_KEY"}, also: []string{"claude"}},
+	{name: "azure", url: "https://{resource}.openai.azure.com", keys: []string{"AZURE_OPENAI_API_KEY", "AZURE_API_KEY"}, also: []string{"azure-openai"},
+		hosts: []string{"{resource}.cognitiveservices.azure.com", "{resource}.services.ai.azure.com"}, base: "AZURE_OPENAI_ENDPOINT"},
+	{name: "bedrock", url: "https://bedrock-runtime.{region}.amazonaws.com", keys: []string{"AWS_BEARER_TOKEN_BEDROCK"}, cloud: true,
+		also: []string{"aws", "aws-bedrock", "amazon-bedrock"}, hosts: []string{"bedrock-runtime-fips.{region}.amazonaws.com"}, base: "ANTHROPIC_BEDROCK_BASE_URL"},
 	{name: "cerebras", url: "https://api.cerebras.ai/v1", keys: []string{"CEREBRAS_API_KEY"}},
+	{name: "cloudflare", url: "https://api.cloudflare.com/client/v4/accounts/{account_id}/ai/v1", keys: []string{"CLOUDFLARE_API_TOKEN"},
+		also: []string{"workers-ai"}, hosts: []string{"gateway.ai.cloudflare.com"}},
 	{name: "cohere", url: "https://api.cohere.ai/compatibility/v1", keys: []string{"COHERE_API_KEY", "CO_API_KEY"}, hosts: []string{"api.cohere.com"}},
 	{name: "dashscope", url: "https://dashscope.aliyuncs.com/compatible-mode/v1", keys: []string{"DASHSCOPE_API_KEY"},
 		also: []string{"qwen", "alibaba", "bailian"}, hosts: []string{"dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"}},
@@ -52,6 +59,10 @@ var knownProviders = []known{
 	{name: "together", url: "https://api.together.xyz/v1", keys: []string{"TOGETHER_API_KEY"},
 		also: []string{"togetherai", "together-ai"}, hosts: []string{"api.together.ai"}},
 	{name: "vercel", url: "https://ai-gateway.vercel.sh/v1", keys: []string{"AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"}, also: []string{"vercel-ai-gateway"}},
+	{name: "vertex", url: "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}",
+		keys: []string{"GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"}, cloud: true,
+		also:  []string{"vertexai", "vertex-ai", "vertex-claude", "vertex-gemini", "vertex-openai"},
+		hosts: []string{"aiplatform.googleapis.com", "aiplatform.us.rep.googleapis.com", "aiplatform.eu.rep.googleapis.com"}},
 	{name: "vllm", url: "http://localhost:8000/v1"},
 	{name: "volcengine", url: "https://ark.cn-beijing.volces.com/api/v3", keys: []string{"ARK_API_KEY", "VOLCENGINE_API_KEY"}, also: []string{"ark", "doubao"}},
 	{name: "xai", url: "https://api.x.ai/v1", keys: []string{"XAI_API_KEY"}, also: []string{"x-ai", "grok"}},
@@ -77,13 +88,12 @@ func knownByName(name string) (known, bool) {
 // knownByURL finds whose host a URL names. A key in the environment is sent to no other host than its provider's. Local
 // servers are told apart by port alone, which proves nothing: they have no key to lose.
 func knownByURL(base string) (known, bool) {
-	u, err := url.Parse(base)
+	u, err := url.Parse(braces.ReplaceAllString(base, "x"))
 	if err != nil {
 		return known{}, false
 	}
 	for _, k := range knownProviders {
-		own, _ := url.Parse(k.url) // a test parses all
-		if same(own.Host, u.Host) || slices.Contains(k.hosts, strings.ToLower(u.Host)) {
+		if k.serves(u.Host) {
 			return k, true
 		}
 	}

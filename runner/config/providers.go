@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/ccrun/ccrun/proxy/dialect"
@@ -74,6 +76,7 @@ func (l *loader) provider(o *object) {
 	e.Upstream.Proxy = l.proxy(o.get("proxy_url", "proxy"))
 	e.take(l)
 	l.transformers(o, e)
+	l.fill(e, o.path)
 	l.limits(o.get("limits"), e)
 	l.prices(o, e.Upstream.Name)
 	e.take(l)
@@ -106,7 +109,7 @@ func (l *loader) url(o *object, e *entry) *url.URL {
 		}
 		e.Upstream.BaseURL, e.Use = k.url, k.use()
 	}
-	return l.checkURL(n.path, e.Upstream.BaseURL, "http", "https")
+	return l.checkURL(n.path, braces.ReplaceAllString(e.Upstream.BaseURL, "x"), "http", "https")
 }
 
 // checkURL reports what is wrong with a URL without showing it: it may hold a password.
@@ -135,7 +138,7 @@ func (l *loader) proxy(n node) string {
 func (l *loader) keys(o *object, e *entry, u *url.URL) {
 	n := o.get("api_key", "api_keys", "key")
 	for _, key := range unique(n.texts()) {
-		l.key(e, n.path, key)
+		l.key(e, n.path, l.oneLine(key))
 	}
 	unset := len(l.unset) > 0
 	auth := o.get("auth")
@@ -145,6 +148,10 @@ func (l *loader) keys(o *object, e *entry, u *url.URL) {
 	}
 	e.take(l)
 	if unset || u == nil || len(e.Upstream.Keys) > 0 || e.Upstream.Auth == "none" {
+		return
+	}
+	if e.Upstream.Auth == "aws" || e.Upstream.Auth == "google" {
+		l.cloud(e)
 		return
 	}
 	l.standIn(e, u, n.path)
@@ -167,6 +174,8 @@ func (l *loader) standIn(e *entry, u *url.URL, place string) {
 		return
 	}
 	switch {
+	case k.cloud, named && own.name == "bedrock": // a signature tells nothing that another host could use; a token would
+		l.cloud(e)
 	case len(k.keys) > 0:
 		e.lack(place, "no key for "+e.Upstream.Name+": set "+strings.Join(k.keys, " or "), k.keys[0])
 	case local(u), named && len(own.keys) == 0:
@@ -174,6 +183,33 @@ func (l *loader) standIn(e *entry, u *url.URL, place string) {
 	default:
 		e.lack(place, `no key for `+e.Upstream.Name+`: give one, or auth: "none" where the provider takes none`, "")
 	}
+}
+
+// cloud leaves a provider to the credentials that the machine has, which no cassette asks for.
+func (l *loader) cloud(e *entry) {
+	if l.Keyless {
+		e.Upstream.Auth = "none"
+	}
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		l.config.secrets = append(l.config.secrets, strings.TrimSpace(l.Getenv(name)))
+	}
+}
+
+// oneLine takes the line breaks out of a key that is the JSON of a credentials file; its parts are hidden too.
+func (l *loader) oneLine(key string) string {
+	doc := jsontext.Value(key)
+	if !strings.HasPrefix(key, "{") || doc.Compact() != nil { // a key that is none is seen to where it is used
+		return key
+	}
+	var parts struct {
+		Key    string `json:"private_key"`
+		Secret string `json:"client_secret"`
+		Token  string `json:"refresh_token"`
+	}
+	if json.Unmarshal(doc, &parts) == nil {
+		l.config.secrets = append(l.config.secrets, parts.Key, parts.Secret, parts.Token)
+	}
+	return string(doc)
 }
 
 // headers reads what is sent with every call to a provider.

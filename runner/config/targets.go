@@ -61,9 +61,12 @@ func (l *loader) enter(place, name string) *entry {
 		e.Upstream.BaseURL = base // who sets it has a key for that place, not for the usual one
 		l.checkURL(k.base, base, "http", "https")
 	}
+	l.fill(e, place)
 	switch key := k.key(l.Getenv); {
 	case key != "":
 		l.key(e, place, key)
+	case k.cloud:
+		l.cloud(e)
 	case len(k.keys) == 0:
 		e.Upstream.Auth = "none"
 	default:

@@ -17,6 +17,7 @@ import (
 
 // reply decodes a fixture's reply in every hard way that a network knows.
 func (s Suite) reply(t *testing.T, f *Fixture, call dialect.Call, whole result) {
+	binary := s.Wire != nil && f.Header.Get("Content-Type") == s.WireType
 	sse := strings.HasPrefix(f.Header.Get("Content-Type"), "text/event-stream")
 	t.Run("one byte at a time", func(t *testing.T) {
 		got := f.decode(t, call, iotest.OneByteReader(bytes.NewReader(f.Body)))
@@ -30,13 +31,13 @@ func (s Suite) reply(t *testing.T, f *Fixture, call dialect.Call, whole result) 
 		})
 	}
 	t.Run("unknown fields", func(t *testing.T) {
-		got := f.decode(t, call, bytes.NewReader(s.unknownFields(f.Body, sse)))
+		got := f.decode(t, call, bytes.NewReader(f.wire(s.unknownFields(f.text, sse || binary))))
 		same(t, []string{got.content(false), UsageLine(got.usage())}, []string{whole.content(false), UsageLine(whole.usage())})
 	})
 	t.Run("leaves early", func(t *testing.T) { leaveEarly(f, call, len(whole.events)) })
 	t.Run("breaks", func(t *testing.T) { f.broken(t, call, whole) })
 	t.Run("cut", func(t *testing.T) { f.cut(t, call, whole) })
-	if sse && s.ErrorFrame != "" {
+	if (sse || binary) && s.ErrorFrame != "" {
 		t.Run("error frame", func(t *testing.T) { s.errorFrame(t, f, call, whole) })
 	}
 	if whole.stopped() {
@@ -113,8 +114,8 @@ func (f *Fixture) prefix(t *testing.T, n int, got, whole result) bool {
 // errorFrame puts an error behind every frame: what came before stays, and the provider's words are the end. Only behind
 // the frames that end the reply it may be too late for them.
 func (s Suite) errorFrame(t *testing.T, f *Fixture, call dialect.Call, whole result) {
-	for n := 0; n < len(f.Body); {
-		got := f.decode(t, call, io.MultiReader(bytes.NewReader(f.Body[:n]), strings.NewReader(s.ErrorFrame)))
+	for n := 0; n < len(f.text); {
+		got := f.decode(t, call, bytes.NewReader(f.wire(append(f.text[:n:n], s.ErrorFrame...))))
 		var e *anthropic.Error
 		if !errors.As(got.err, &e) && errorText(got.err) != errorText(whole.err) {
 			if !got.stopped() {
@@ -122,7 +123,7 @@ func (s Suite) errorFrame(t *testing.T, f *Fixture, call dialect.Call, whole res
 			}
 			f.prefix(t, n, got, whole)
 		}
-		end := bytes.Index(f.Body[n:], []byte("\n\n"))
+		end := bytes.Index(f.text[n:], []byte("\n\n"))
 		if end < 0 {
 			return
 		}

@@ -22,7 +22,7 @@
 //	want-notes     Call.Notes and what is noted while the reply is read, a line each
 //	want-refusal   the error of Encode, in place of want-call and want-body.json
 //	reply.http     a status and headers, "200" and "Content-Type: text/event-stream" where there is no such section
-//	reply          the body, verbatim; Spec.Chomp takes its last newline away
+//	reply          the body, verbatim, or what Suite.Wire makes the body of; Spec.Chomp takes its last newline away
 //	want-events    what Decode yields, a line for each event, in the form of Line
 //	want-usage     the usage of the whole reply, in the form of UsageLine
 //	want-error     the error of the reply, in the form of ErrorLine: of Error for a status that is not 2xx, else of Decode

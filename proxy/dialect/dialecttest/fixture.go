@@ -67,6 +67,8 @@ type Fixture struct {
 	Header  http.Header // of the reply
 	Body    []byte      // of the reply
 
+	text       []byte // Body as it is written
+	wire       func(text []byte) []byte
 	file       string
 	archive    *txtar.Archive
 	hasRequest bool

@@ -27,6 +27,11 @@ type Suite struct {
 	ErrorFrame string
 	// Opaque are the keys of JSON objects that belong to the user, not to the protocol: a tool's arguments.
 	Opaque []string
+
+	// Wire makes what goes over the network of a reply with the content type WireType: such a reply is written as server-sent
+	// events, for the reader, and comes in binary frames.
+	Wire     func(text []byte) []byte
+	WireType string
 }
 
 // Run tests a dialect over all its fixtures.
@@ -42,10 +47,20 @@ func Run(t *testing.T, s Suite) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			s.onWire(f)
 			s.fixture(t, f)
 			f.save(t)
 		})
 	}
+}
+
+// onWire puts the reply into the form in which it comes.
+func (s Suite) onWire(f *Fixture) {
+	f.text, f.wire = f.Body, func(text []byte) []byte { return text }
+	if s.Wire != nil && f.Header.Get("Content-Type") == s.WireType {
+		f.wire = s.Wire
+	}
+	f.Body = f.wire(f.text)
 }
 
 func (s Suite) fixture(t *testing.T, f *Fixture) {
