@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/ccrun/ccrun/proxy/anthropic"
 )
 
@@ -36,21 +34,7 @@ func (n native) Encode(req *anthropic.Request, o Options) (Call, error) {
 // Count copies the request. Its reply is a Count and a Stop without a reason.
 func (native) Count(req *anthropic.Request, o Options) (Call, error) {
 	c := nativeCall("/v1/messages/count_tokens", req, o, 0)
-	c.Decode = func(r Reply) iter.Seq2[anthropic.Event, error] {
-		return func(yield func(anthropic.Event, error) bool) {
-			doc, err := readJSON(r, bufio.NewReader(r.Body))
-			n := doc.Get("input_tokens")
-			if err == nil && n.Type != gjson.Number {
-				err = noReply("JSON without input_tokens", []byte(doc.Raw))
-			}
-			if err != nil {
-				yield(anthropic.Event{}, err)
-				return
-			}
-			u := anthropic.Usage{Known: true, Input: n.Int()}
-			_ = yield(anthropic.Event{Kind: anthropic.Count, Usage: u}, nil) && yield(anthropic.Event{Kind: anthropic.Stop}, nil)
-		}
-	}
+	c.Decode = countOf("input_tokens")
 	return c, nil
 }
 

@@ -1,12 +1,13 @@
 package dialect
 
 import (
+	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/tidwall/gjson"
 
 	"github.com/ccrun/ccrun/proxy/anthropic"
@@ -94,23 +95,17 @@ func writesFiles(tool string, schema anthropic.Raw) bool {
 // checkInput tells whether an input is what a tool's schema asks for. A schema that refers to other places is not followed
 // there.
 func checkInput(schema anthropic.Raw, input string) error {
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(schema)))
+	var s jsonschema.Schema
+	if err := json.Unmarshal([]byte(schema), &s); err != nil {
+		return fmt.Errorf("reading the schema: %w", err)
+	}
+	resolved, err := s.Resolve(nil)
 	if err != nil {
 		return fmt.Errorf("reading the schema: %w", err)
 	}
-	const here = "schema.json"
-	c := jsonschema.NewCompiler()
-	c.UseLoader(jsonschema.SchemeURLLoader{})
-	if err := c.AddResource(here, doc); err != nil {
-		return fmt.Errorf("reading the schema: %w", err)
-	}
-	compiled, err := c.Compile(here)
-	if err != nil {
-		return fmt.Errorf("reading the schema: %w", err)
-	}
-	value, err := jsonschema.UnmarshalJSON(strings.NewReader(input))
-	if err != nil {
+	var value any
+	if err := json.Unmarshal([]byte(input), &value); err != nil {
 		return err
 	}
-	return compiled.Validate(value)
+	return resolved.Validate(value)
 }

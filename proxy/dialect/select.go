@@ -14,7 +14,7 @@ import (
 type Row struct {
 	Name     string
 	Dialect  Dialect
-	Auth     string      // how a key is sent: "bearer", or the name of a header: "x-api-key", "api-key"
+	Auth     string      // who calls: "bearer" and "x-api-key" send a key, "aws" and "google" are the clouds' own
 	Header   http.Header // sent with every call
 	Warnings []error     // of transformer.use: what in it has no effect
 }

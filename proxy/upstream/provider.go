@@ -1,4 +1,4 @@
-// Package upstream is how a provider is reached: its URL, its key, a connection that is kept, and a deadline for silence.
+// Package upstream is how a provider is reached: its URL, its credentials, a connection that is kept, and a deadline for silence.
 //
 // A Pool holds one HTTP/2-capable transport per provider. Do sends a dialect's call and returns the reply whatever its
 // status; an error is always an *anthropic.Error that says which provider could not be reached, and why, without its key.

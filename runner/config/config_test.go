@@ -224,7 +224,7 @@ Router: {default: "a,x"}
   router: the same key as "Router"; keep one of them
   Providers[0].baseUrl: means the same as Providers[0].api_base_url; keep one of them`},
 	{"headers", "c.json", `{Providers: [{name: "ollama", auth: "a b", headers: {"a b": "x", c: "x\ny"}}], Router: {default: "ollama,x"}}`, nil, `config %s: 3 faults
-  Providers[0].auth: want "bearer", "none" or the name of a header
+  Providers[0].auth: want "bearer", "aws", "google", "none" or the name of a header
   Providers[0].headers["a b"]: it cannot be an HTTP header
   Providers[0].headers.c: it cannot be an HTTP header`},
 	{"prices", "c.json", `{prices: {m: {input: -1, output: "1e-999999999"}, n: {input: "free"}, o: 1}, costPerToken: {m: {input: 1, output: 2e300}},

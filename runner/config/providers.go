@@ -144,7 +144,7 @@ func (l *loader) keys(o *object, e *entry, u *url.URL) {
 	auth := o.get("auth")
 	e.Upstream.Auth = strings.ToLower(auth.text())
 	if e.Upstream.Auth != "" && !httpguts.ValidHeaderFieldName(e.Upstream.Auth) {
-		l.fault(auth.path, `want "bearer", "none" or the name of a header`)
+		l.fault(auth.path, `want "bearer", "aws", "google", "none" or the name of a header`)
 	}
 	e.take(l)
 	if unset || u == nil || len(e.Upstream.Keys) > 0 || e.Upstream.Auth == "none" {
