@@ -39,6 +39,9 @@ func (s *Server) attempt(ctx context.Context, t route.Target, x *exchange, n int
 		Request: x.number, Attempt: n, Sent: s.o.Now(), Session: x.session, Agent: x.agent, Class: x.class,
 		Scenario: x.decision.Scenario, Reason: x.decision.Reason, Provider: p.Name, Model: t.Model,
 	}
+	if whole, ok := x.out.(interface{ Reset() }); ok { // a failed attempt may have left half an answer
+		whole.Reset()
+	}
 	row := p.rowFor(t.Model)
 	limits := s.Limits(p.Name, t.Model)
 	call, err := row.Dialect.Encode(x.req, dialect.Options{
@@ -96,6 +99,12 @@ func (s *Server) send(ctx context.Context, p *provider, row dialect.Row, call *d
 	if !x.req.Stream || call.Whole {
 		quiet = wholeReply
 	}
+	// A client that goes away ends the call, but the end of its request does not: the rest of a reply that is complete is read
+	// behind its back, and the connection kept.
+	client := ctx
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	keep := context.AfterFunc(client, func() { cancel(context.Cause(client)) })
+	defer keep()
 	start := time.Now()
 	defer func() { entry.Took = time.Since(start) }()
 	var sent atomic.Bool

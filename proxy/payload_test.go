@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ccrun/ccrun/proxy"
 	"github.com/ccrun/ccrun/proxy/route"
@@ -85,4 +88,57 @@ func TestBodiesAreNeverMixed(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A provider whose stream has said its last word keeps the connection for the next request, although the body had not come
+// to its end when the client was answered.
+func TestConnectionsAreKept(t *testing.T) {
+	var connections atomic.Int32
+	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\n"+
+			"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":1}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
+		w.(http.Flusher).Flush()
+		time.Sleep(5 * time.Millisecond) // the end of the body comes behind the end of the reply
+	}))
+	up.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	up.Start()
+	defer up.Close()
+	s, err := proxy.New(proxy.Options{
+		Providers: []proxy.Provider{{Provider: upstream.Provider{Name: "anthropic", BaseURL: up.URL, Keys: []string{"sk-0123456789"}}}},
+		Router:    route.New(route.Rules{Default: []route.Target{{Provider: "anthropic", Model: "m"}}}, []string{"anthropic"}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := s.Open(proxy.RunOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	router := httptest.NewServer(s)
+	defer router.Close()
+	for range 10 {
+		q, err := http.NewRequest(http.MethodPost, router.URL+"/v1/messages", strings.NewReader(`{"model":"m","max_tokens":5,"stream":true,"messages":[]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("X-Api-Key", run.Token)
+		res, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("status %d, %v", res.StatusCode, err)
+		}
+		res.Body.Close()
+		time.Sleep(30 * time.Millisecond)
+	}
+	if n := connections.Load(); n > 2 {
+		t.Errorf("%d connections were made for 10 requests", n)
+	}
 }
