@@ -1,30 +1,27 @@
 package dialect
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
 	"errors"
 
-	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 	"github.com/tidwall/gjson"
 
 	"github.com/ccrun/ccrun/proxy/anthropic"
+	"github.com/ccrun/ccrun/proxy/internal/eventstream"
 	"github.com/ccrun/ccrun/proxy/internal/sse"
 )
 
 // eventFrames reads AWS event-stream frames and gives out the events inside as server-sent ones.
 type eventFrames struct {
-	reply   Reply
-	body    *bufio.Reader
-	decoder *eventstream.Decoder
-	payload []byte // of the frame that was read last
-	raw     []byte // its event as a server-sent one
+	reply  Reply
+	frames *eventstream.Reader
+	raw    []byte // the last frame's event as a server-sent one
 }
 
 // decodeEventStream reads a stream of frames, of which each holds one event of the Messages API.
 func decodeEventStream(r Reply, yield func(anthropic.Event, error) bool) {
-	in := eventFrames{reply: r, body: bufio.NewReaderSize(r.Body, 32<<10), decoder: eventstream.NewDecoder(), payload: make([]byte, 0, 4096)}
+	in := eventFrames{reply: r, frames: eventstream.NewReader(r.Body)}
 	s := frames{reply: r}
 	for {
 		f, err := in.next()
@@ -44,21 +41,22 @@ func decodeEventStream(r Reply, yield func(anthropic.Event, error) bool) {
 
 // next gives the next event. Its error is final: the provider's own words, or ErrTruncated.
 func (in *eventFrames) next() (sse.Frame, error) {
-	m, err := in.decoder.Decode(in.body, in.payload)
-	if err != nil {
-		return sse.Frame{}, damaged(err)
+	m, err := in.frames.Next()
+	if errors.Is(err, eventstream.ErrDamaged) {
+		return sse.Frame{}, noReply("a damaged frame", []byte(err.Error()))
+	} else if err != nil {
+		return sse.Frame{}, cutOff(err)
 	}
-	in.payload = m.Payload
-	switch header(m, ":message-type") {
+	switch string(m.Header(":message-type")) {
 	case "event":
 	case "error":
-		return sse.Frame{}, bedrockError(in.reply, header(m, ":error-code"), header(m, ":error-message"))
+		return sse.Frame{}, bedrockError(in.reply, string(m.Header(":error-code")), string(m.Header(":error-message")))
 	default:
-		return sse.Frame{}, bedrockError(in.reply, header(m, ":exception-type"), bedrockWords(m.Payload))
+		return sse.Frame{}, bedrockError(in.reply, string(m.Header(":exception-type")), bedrockWords(m.Payload))
 	}
 	encoded := gjson.GetBytes(m.Payload, "bytes")
 	if encoded.Type != gjson.String { // an event that is not a part of the answer: it keeps the connection alive
-		return sse.Frame{Raw: []byte(": " + header(m, ":event-type") + "\n\n")}, nil
+		return sse.Frame{Raw: []byte(": " + string(m.Header(":event-type")) + "\n\n")}, nil
 	}
 	const field = "data: "
 	in.raw = append(in.raw[:0], field...)
@@ -73,21 +71,6 @@ func (in *eventFrames) next() (sse.Frame, error) {
 	}
 	in.raw = append(in.raw, "\n\n"...)
 	return sse.Frame{Data: in.raw[len(field):n], Raw: in.raw}, nil
-}
-
-func header(m eventstream.Message, name string) string {
-	if v := m.Headers.Get(name); v != nil {
-		return v.String()
-	}
-	return ""
-}
-
-// damaged is the error of a stream that broke off, or whose checksums do not fit.
-func damaged(err error) error {
-	if errors.As(err, new(eventstream.ChecksumError)) || errors.As(err, new(eventstream.LengthError)) {
-		return noReply("a damaged frame", []byte(err.Error()))
-	}
-	return cutOff(err)
 }
 
 // bedrockWords are what an error's body says: {"message":…} or {"Message":…}.
