@@ -187,8 +187,8 @@ const featuresHead = `# What is tested of each dialect
 
 A cell is a subtest of the test in the first column, as in ` + "`go test ./proxy/dialect -run TestChat/deepseek-turns`" + `; one that begins
 with Test is a test of its own, which holds for all rows of the dialect where it names none. "shown": the model's thinking is
-shown to the client and not sent back, as the provider does not want it. A dash: the provider is not known to have it. What a
-provider lacks is said in a note (images, web search), never sent.
+shown to the client and not sent back, as the provider does not want it; "hidden": its models keep it to themselves; "left out":
+the provider has no search, and a note says that the tool is not sent.
 
 This table is made of the fixtures by ` + "`go test ./proxy/dialect -run TestFeatures -update`" + `.
 
@@ -214,6 +214,9 @@ func TestFeatures(t *testing.T) {
 		if cell("text", rows[k], features[0].shows) == "" {
 			continue // nothing but parameters is tested of it here
 		}
+		if k.test == "TestVertex" && k.row == "vertex-gemini" {
+			continue // it stands under TestGemini
+		}
 		fmt.Fprintf(&out, "| %s | %s |", k.test, k.row)
 		for _, f := range features {
 			name := cell(f.name, rows[k], f.shows)
@@ -225,7 +228,10 @@ func TestFeatures(t *testing.T) {
 			}
 			turns[k.row+" "+f.name] = turns[k.row+" "+f.name] || name != ""
 			if name == "" {
-				name = "–"
+				name = ofAllRows(k.test, k.row, f.name)
+			}
+			if name == "" {
+				t.Errorf("%s, row %s: %s is shown by no test", k.test, k.row, f.name)
 			}
 			out.WriteString(" " + name + " |")
 		}
@@ -240,6 +246,28 @@ func TestFeatures(t *testing.T) {
 		}
 	}
 	fresh(t, "../../.github/DIALECTS.md", out.String())
+}
+
+// ofAllRows is the test of a feature that no fixture of the row shows, since all rows of the language have it alike.
+func ofAllRows(test, row, feature string) string {
+	switch {
+	case row == "bedrock" || row == "vertex-claude":
+		return "TestCloudsCopyTheConversation"
+	case feature == "web search":
+		return map[bool]string{true: "TestDescribe (left out)", false: "TestDescribe"}[about(row).Search == "no"]
+	case test == "TestResponses":
+		return "TestResponsesRows"
+	case feature == "cache usage" && test == "TestChat":
+		return "TestChatCacheUsage"
+	case feature == "thinking round trip" && silent[row]:
+		return "TestDescribe (hidden)"
+	}
+	return ""
+}
+
+func about(row string) dialect.About {
+	a, _ := dialect.Describe(row)
+	return a
 }
 
 // silent are the rows whose models keep their thinking to themselves.
