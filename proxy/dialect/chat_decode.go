@@ -27,47 +27,13 @@ type reader struct {
 func (r reader) decode(reply Reply) iter.Seq2[anthropic.Event, error] {
 	return func(yield func(anthropic.Event, error) bool) {
 		s := &stream{r: r, header: reply.Header, yield: yield}
-		if err := s.read(reply.Body); err != nil {
+		if err := readReply(reply.Body, s.frames, s.whole); err != nil {
 			s.count()
 			if !s.left {
 				yield(anthropic.Event{}, err)
 			}
 		}
 	}
-}
-
-func (s *stream) read(body io.Reader) error {
-	head, err := firstBytes(body)
-	switch {
-	case err == io.EOF && len(head) == 0:
-		return fmt.Errorf("%w: it is empty", ErrTruncated)
-	case err != nil && err != io.EOF:
-		return fmt.Errorf("reading the upstream's reply: %w", err)
-	}
-	body = io.MultiReader(bytes.NewReader(head), body)
-	switch head[0] {
-	case '{', '[', '<':
-		return s.whole(body)
-	}
-	return s.frames(sse.NewReader(body))
-}
-
-// firstBytes reads up to the first byte that is no space: it tells a stream from a document.
-func firstBytes(body io.Reader) ([]byte, error) {
-	buf := make([]byte, 4096)
-	for empty := 0; empty < 100; empty++ {
-		n, err := body.Read(buf)
-		if head := bytes.TrimLeft(buf[:n], " \t\r\n"); len(head) > 0 {
-			return head, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			empty = 0
-		}
-	}
-	return nil, io.ErrNoProgress
 }
 
 // frames reads a stream up to [DONE] or its end: usage may come behind the finish_reason.
@@ -108,27 +74,13 @@ func (s *stream) frames(frames *sse.Reader) error {
 	return nil
 }
 
-const longestReply = 64 << 20
-
 // whole reads a reply that is one document.
-func (s *stream) whole(body io.Reader) error {
-	data, err := io.ReadAll(io.LimitReader(body, longestReply))
-	if err != nil {
-		return fmt.Errorf("reading the upstream's reply: %w", err)
-	}
-	if data[0] == '<' {
-		return webPage(data)
-	}
-	if !gjson.ValidBytes(data) {
-		return fmt.Errorf("%w: it is not whole JSON", ErrTruncated)
-	}
-	doc := gjson.ParseBytes(data)
+func (s *stream) whole(doc gjson.Result) error {
 	if err := s.chunk(doc, doc.IsArray()); err != nil {
 		return err
 	}
 	if s.finish == "" && !s.content {
-		e := anthropic.ForStatus(http.StatusBadGateway, "the upstream's reply has no choices: "+clip(string(data), 200))
-		return e
+		return anthropic.ForStatus(http.StatusBadGateway, "the upstream's reply has no choices: "+clip(doc.Raw, 200))
 	}
 	return s.end(true)
 }

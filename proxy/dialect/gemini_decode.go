@@ -29,7 +29,7 @@ type geminiReader struct {
 func (r geminiReader) decode(reply Reply) iter.Seq2[anthropic.Event, error] {
 	return func(yield func(anthropic.Event, error) bool) {
 		s := &geminiStream{r: r, header: reply.Header, yield: yield}
-		if err := s.read(reply.Body); err != nil {
+		if err := readReply(reply.Body, s.frames, s.whole); err != nil {
 			if u := s.usage(); u.Known {
 				s.emit(anthropic.Event{Kind: anthropic.Count, Usage: u})
 			}
@@ -63,22 +63,6 @@ type geminiStream struct {
 	blocked bool   // the prompt was refused
 }
 
-func (s *geminiStream) read(body io.Reader) error {
-	head, err := firstBytes(body)
-	switch {
-	case err == io.EOF && len(head) == 0:
-		return fmt.Errorf("%w: it is empty", ErrTruncated)
-	case err != nil && err != io.EOF:
-		return fmt.Errorf("reading the upstream's reply: %w", err)
-	}
-	body = io.MultiReader(bytes.NewReader(head), body)
-	switch head[0] {
-	case '{', '[', '<':
-		return s.whole(body)
-	}
-	return s.frames(sse.NewReader(body))
-}
-
 // frames reads a stream to its end: usage may come behind the finishReason, and nothing else says that it is over.
 func (s *geminiStream) frames(frames *sse.Reader) error {
 	for !s.left {
@@ -107,17 +91,8 @@ func (s *geminiStream) frames(frames *sse.Reader) error {
 }
 
 // whole reads a reply that is JSON: a list of chunks, as Vertex answers without alt=sse, or all in one.
-func (s *geminiStream) whole(body io.Reader) error {
-	data, err := io.ReadAll(io.LimitReader(body, longestReply))
-	switch {
-	case err != nil:
-		return fmt.Errorf("reading the upstream's reply: %w", err)
-	case data[0] == '<':
-		return webPage(data)
-	case !gjson.ValidBytes(data):
-		return fmt.Errorf("%w: it is not whole JSON", ErrTruncated)
-	}
-	if err := s.chunks(gjson.ParseBytes(data)); err != nil {
+func (s *geminiStream) whole(doc gjson.Result) error {
+	if err := s.chunks(doc); err != nil {
 		return err
 	}
 	return s.end()

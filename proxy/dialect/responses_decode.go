@@ -28,29 +28,13 @@ type responsesReader struct {
 func (r responsesReader) decode(reply Reply) iter.Seq2[anthropic.Event, error] {
 	return func(yield func(anthropic.Event, error) bool) {
 		s := &responsesStream{r: r, header: reply.Header, yield: yield}
-		if err := s.read(reply.Body); err != nil {
+		if err := readReply(reply.Body, s.frames, s.document); err != nil {
 			s.count()
 			if !s.left {
 				yield(anthropic.Event{}, err)
 			}
 		}
 	}
-}
-
-func (s *responsesStream) read(body io.Reader) error {
-	head, err := firstBytes(body)
-	switch {
-	case err == io.EOF && len(head) == 0:
-		return fmt.Errorf("%w: it is empty", ErrTruncated)
-	case err != nil && err != io.EOF:
-		return fmt.Errorf("reading the upstream's reply: %w", err)
-	}
-	body = io.MultiReader(bytes.NewReader(head), body)
-	switch head[0] {
-	case '{', '[', '<':
-		return s.document(body)
-	}
-	return s.frames(sse.NewReader(body))
 }
 
 // frames reads a stream up to the event that says how the response ended.
@@ -84,18 +68,7 @@ func (s *responsesStream) frames(frames *sse.Reader) error {
 }
 
 // document reads a reply that is one document: the response itself, or an error.
-func (s *responsesStream) document(body io.Reader) error {
-	data, err := io.ReadAll(io.LimitReader(body, longestReply))
-	if err != nil {
-		return fmt.Errorf("reading the upstream's reply: %w", err)
-	}
-	if data[0] == '<' {
-		return webPage(data)
-	}
-	if !gjson.ValidBytes(data) {
-		return fmt.Errorf("%w: it is not whole JSON", ErrTruncated)
-	}
-	doc := gjson.ParseBytes(data)
+func (s *responsesStream) document(doc gjson.Result) error {
 	switch {
 	case doc.Get("response").IsObject(): // the last event alone
 		return s.terminal(doc.Get("response"), doc.Get("type").Str)
@@ -104,7 +77,7 @@ func (s *responsesStream) document(body io.Reader) error {
 	case doc.IsArray(), told(doc.Get("error")), doc.Get("detail").Exists(), doc.Get("errors").Exists(), doc.Get("message").Exists():
 		return s.failure(doc)
 	}
-	return anthropic.ForStatus(http.StatusBadGateway, "the upstream's reply has no output: "+clip(string(data), 200))
+	return anthropic.ForStatus(http.StatusBadGateway, "the upstream's reply has no output: "+clip(doc.Raw, 200))
 }
 
 // told tells whether an error is one: many replies have a field for it that is null.
