@@ -109,12 +109,12 @@ func (s *Server) add(p Provider) error {
 		return fmt.Errorf("api_base_url is not a URL: %w", err)
 	}
 	with := &provider{Provider: p, rows: map[string]dialect.Row{}}
-	if with.row, err = dialect.Select(p.Name, u.Host, p.Use); err != nil {
+	if with.row, err = dialect.Select(p.Name, u.Host+u.Path, p.Use); err != nil {
 		return err
 	}
 	for model, use := range p.ModelUse {
 		all := append(append([]dialect.Use(nil), p.Use...), use...)
-		if with.rows[model], err = dialect.Select(p.Name, u.Host, all); err != nil {
+		if with.rows[model], err = dialect.Select(p.Name, u.Host+u.Path, all); err != nil {
 			return fmt.Errorf("model %s: %w", model, err)
 		}
 	}

@@ -28,11 +28,18 @@ func (e *TransformerError) Error() string {
 }
 
 // Select finds the row of a provider: by the dialect that use names, else by the provider's name, else by the host of its
-// URL, else it is a plain server of OpenAI's API. The other names in use change the row's requests, in order.
+// URL, else it is a plain server of OpenAI's API. host may have the URL's path behind it: an address that many providers
+// have for another language than their own (".../anthropic", "…/responses") speaks that one. The other names in use change
+// the row's requests, in order.
 func Select(provider, host string, use []Use) (Row, error) {
+	host, path, _ := strings.Cut(host, "/")
 	row, err := find(provider, host, use)
 	if err != nil {
 		return Row{}, err
+	}
+	responses := asksResponses(use)
+	if !slices.ContainsFunc(use, func(u Use) bool { return byName(strings.ToLower(u.Name)) != nil }) {
+		row, responses = byPath(row, host, strings.Trim(path, "/"), responses)
 	}
 	s := selection{row: row, Row: Row{Name: row.name, Auth: "bearer", Header: row.header()}}
 	if row.auth != "" {
@@ -43,7 +50,7 @@ func Select(provider, host string, use []Use) (Row, error) {
 			return Row{}, fmt.Errorf("transformer %q: %w", u.Name, err)
 		}
 	}
-	if s.Dialect, err = s.dialect(cmp.Or(provider, host), asksResponses(use)); err != nil {
+	if s.Dialect, err = s.dialect(cmp.Or(provider, host), responses); err != nil {
 		return Row{}, err
 	}
 	if s.row.tags != tagsNowhere {
@@ -160,6 +167,24 @@ func find(provider, host string, use []Use) (quirks, error) {
 		row = &plain
 	}
 	return *row, nil
+}
+
+// byPath is the row of an address whose path names a language.
+func byPath(row quirks, host, path string, responses bool) (quirks, bool) {
+	end := path[strings.LastIndexByte(path, '/')+1:]
+	switch {
+	case row.name == anthropicRow.name:
+	case end == "anthropic" || strings.HasSuffix(path, "v1/messages"):
+		row = anthropicRow
+		if found := byHost(host); found == nil || found.name != anthropicRow.name {
+			row.auth = "bearer" // as all but Anthropic itself take it
+		}
+	case end == "responses":
+		responses = true
+	case row.name == geminiRow.name && slices.Contains(strings.Split(path, "/"), "openai"):
+		row = plain // Google's own server of OpenAI's API
+	}
+	return row, responses
 }
 
 // rows are all that a name or a host may find.

@@ -38,11 +38,30 @@ func TestSelect(t *testing.T) {
 		{"x", "api.anthropic.com", nil, "anthropic", "x-api-key"},
 		{"x", "h", []dialect.Use{{Name: "Anthropic", Options: map[string]any{"UseBearer": true}}}, "anthropic", "bearer"},
 		{"x", "api.groq.com", use("tooluse", "maxcompletiontokens"), "groq", "bearer"},
+		// The path of an address may name another language.
+		{"deepseek", "api.deepseek.com/anthropic", nil, "anthropic", "bearer"},
+		{"moonshot", "api.moonshot.ai/anthropic/v1/messages", nil, "anthropic", "bearer"},
+		{"claude", "api.anthropic.com/v1/messages", nil, "anthropic", "x-api-key"},
+		{"gemini", "generativelanguage.googleapis.com/v1beta/openai/chat/completions", nil, "openai-compatible", "bearer"},
+		{"gemini", "generativelanguage.googleapis.com/v1beta/models/", nil, "gemini", "x-goog-api-key"},
+		{"openai", "api.openai.com/v1/responses", nil, "openai", "bearer"},
+		{"deepseek", "api.deepseek.com/anthropic", use("deepseek"), "deepseek", "bearer"},
 	} {
 		row, err := dialect.Select(c.provider, c.host, c.use)
 		if err != nil || row.Name != c.name || row.Auth != c.auth || row.Dialect == nil {
 			t.Errorf("Select(%q, %q, %v) = %q, %q, %v; want %q, %q", c.provider, c.host, c.use, row.Name, row.Auth, err, c.name, c.auth)
 		}
+	}
+}
+
+func TestSelectResponsesByPath(t *testing.T) {
+	row, err := dialect.Select("mine", "llm.example.com/v1/responses", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call, err := row.Dialect.Encode(parsed(t, `{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"hi"}]}`), dialect.Options{Model: "m", NewID: func(p string) string { return p + "1" }})
+	if err != nil || call.Path != "/responses" {
+		t.Errorf("path %q, %v", call.Path, err)
 	}
 }
 

@@ -27,7 +27,7 @@ type Options struct {
 	Getenv   func(string) string // nil: an empty environment
 	Home     string              // the user's home folder; "": none
 	Keyless  bool                // a cassette answers: a missing key is not missed
-	// CheckUse tells whether a provider can be spoken to, and which of its transformers do nothing. nil: not checked.
+	// CheckUse tells whether a provider can be spoken to, by its name and the host and path of its URL, and which of its transformers do nothing. nil: not checked.
 	CheckUse func(name, host string, use []dialect.Use) (warnings []error, err error)
 }
 

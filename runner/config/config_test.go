@@ -541,17 +541,17 @@ func TestCheckUse(t *testing.T) {
 	o := file(t, "c.json", strings.Replace(content, "%s", "ollama", 1), nil)
 	o.CheckUse = check
 	_, err := Load(o)
-	if want := "config " + o.Path + ": Providers[0].transformer.m: a at 127.0.0.1:1 does not know [{one map[]} {bad map[]}]" +
+	if want := "config " + o.Path + ": Providers[0].transformer.m: a at 127.0.0.1:1/v1 does not know [{one map[]} {bad map[]}]" +
 		"\n  warning: Providers[0].transformer: one does nothing" +
-		"\n  warning: Providers[1].transformer: b at 127.0.0.1:2 does not know [{bad map[]}]; no route uses b"; err == nil || err.Error() != want {
+		"\n  warning: Providers[1].transformer: b at 127.0.0.1:2/v1 does not know [{bad map[]}]; no route uses b"; err == nil || err.Error() != want {
 		t.Errorf("\n got %v\nwant %s", err, want)
 	}
 	o.Model = "ollama,x"
 	c := load(t, o)
 	equal(t, "warnings", warnings(c), []string{
 		"Providers[0].transformer: one does nothing",
-		"Providers[0].transformer.m: a at 127.0.0.1:1 does not know [{one map[]} {bad map[]}]; no route uses a",
-		"Providers[1].transformer: b at 127.0.0.1:2 does not know [{bad map[]}]; no route uses b",
+		"Providers[0].transformer.m: a at 127.0.0.1:1/v1 does not know [{one map[]} {bad map[]}]; no route uses a",
+		"Providers[1].transformer: b at 127.0.0.1:2/v1 does not know [{bad map[]}]; no route uses b",
 	})
 }
 

@@ -138,7 +138,7 @@ func (l *loader) check(e *entry) {
 	}
 	said := map[string]bool{} // what is said of the provider is not said again of each model
 	ask := func(place string, use []dialect.Use) bool {
-		warnings, err := l.CheckUse(e.Upstream.Name, u.Host, use)
+		warnings, err := l.CheckUse(e.Upstream.Name, u.Host+u.Path, use)
 		for _, w := range warnings {
 			if !said[w.Error()] {
 				l.warn(place, "%v", w)
