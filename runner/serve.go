@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -82,6 +83,7 @@ func (r *run) serve(ctx context.Context, s Serve) error {
 	if _, err := fmt.Fprintln(r.job.System.Stdout); err != nil {
 		return because(Internal, fmt.Errorf("printing the address: %w", err))
 	}
+	debug.FreeOSMemory() // what the start needed is not needed again
 	r.log.info("the router listens on %s; end it with SIGINT or SIGTERM", rt.url)
 	defer r.fence(r.log.plain())() // what providers say is no command of the CI host
 	select {
