@@ -112,4 +112,3 @@ func TestKnownProviders(t *testing.T) {
 		}
 	}
 }
-
