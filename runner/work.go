@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,10 +132,13 @@ func (r *run) environment(inv agent.Invocation) agent.EnvOptions {
 	rt := r.router
 	return agent.EnvOptions{
 		Environ: r.job.System.Environ, PassEnv: r.job.PassEnv, BaseURL: rt.url, Token: rt.session.Token,
-		Timeout: rt.config.APITimeout, ContextTokens: rt.window(), OutputTokens: rt.output(), Capabilities: rt.capabilities(), Retries: clientRetries,
+		Timeout: cmp.Or(rt.config.APITimeout, apiTimeout), ContextTokens: rt.window(), OutputTokens: rt.output(), Capabilities: rt.capabilities(), Retries: clientRetries,
 		Root: os.Geteuid() == 0, Bypass: inv.Bypass(),
 	}
 }
+
+// apiTimeout is how long Claude Code waits for the headers of a reply: the router answers long before, be it with a ping.
+const apiTimeout = 10 * time.Minute
 
 // clientRetries bounds Claude Code's own repeats of a failing call: 0.5, 1, 2, 4 and 8 seconds. Its default of ten takes
 // three minutes, in which a job only waits.
