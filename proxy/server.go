@@ -157,6 +157,9 @@ func (s *Server) Limits(providerName, model string) dialect.Limits {
 		l.Window = info.Window
 	}
 	l.Blind = l.Blind || info.Blind
+	if l.Efforts == nil {
+		l.Efforts = info.Efforts
+	}
 	return l
 }
 

@@ -61,6 +61,11 @@ func (r *run) agent(ctx context.Context, prompt string, hurry <-chan struct{}) e
 	if w := r.router.window(); w > 0 && w < agent.MinContextTokens {
 		r.warn("a context window of %d tokens is too small: Claude Code needs %d to work in", w, agent.MinContextTokens)
 	}
+	for _, t := range r.router.config.Routes.Default {
+		if r.router.limits(t.Provider, t.Model).NoTools {
+			r.warn("%s,%s takes no tools: Claude Code can do nothing with it but talk", t.Provider, t.Model)
+		}
+	}
 	r.log.info("running Claude Code %s in %s", r.exe.Version, r.cwd)
 	told := make(chan struct{})
 	stopTelling := context.AfterFunc(ctx, func() { defer close(told); r.provisional(ctx) })

@@ -17,17 +17,20 @@ import (
 // listedModel is one model of `models list --json`. Prices are decimal USD per million tokens, at this moment; an empty one
 // is not known.
 type listedModel struct {
-	Provider      string `json:"provider"`
-	Model         string `json:"model"`
-	ContextWindow int64  `json:"context_window"` // tokens; 0: not known
-	MaxOutput     int64  `json:"max_output"`     // tokens; 0: not known
-	Images        bool   `json:"images"`
-	Thinking      bool   `json:"thinking"`
-	Input         string `json:"input_usd"`
-	Output        string `json:"output_usd"`
-	CacheRead     string `json:"cache_read_usd"`
-	CacheWrite    string `json:"cache_write_usd"`
-	PriceSource   string `json:"price_source"`
+	Provider      string   `json:"provider"`
+	Model         string   `json:"model"`
+	ContextWindow int64    `json:"context_window"` // tokens; 0: not known
+	MaxOutput     int64    `json:"max_output"`     // tokens; 0: not known
+	Images        bool     `json:"images"`
+	Tools         bool     `json:"tools"` // known to call tools
+	Thinking      bool     `json:"thinking"`
+	AlwaysThinks  bool     `json:"always_thinks"`
+	Efforts       []string `json:"efforts"` // the levels of thinking that it knows; empty: not known
+	Input         string   `json:"input_usd"`
+	Output        string   `json:"output_usd"`
+	CacheRead     string   `json:"cache_read_usd"`
+	CacheWrite    string   `json:"cache_write_usd"`
+	PriceSource   string   `json:"price_source"`
 }
 
 func modelsCommand(sys runner.System) *cli.Command {
@@ -74,7 +77,8 @@ func modelsCommand(sys runner.System) *cli.Command {
 }
 
 func listed(m prices.ModelInfo) listedModel {
-	l := listedModel{Provider: m.Provider, Model: m.Model, ContextWindow: m.Window, MaxOutput: m.MaxOutput, Images: !m.Blind, Thinking: m.Thinking}
+	l := listedModel{Provider: m.Provider, Model: m.Model, ContextWindow: m.Window, MaxOutput: m.MaxOutput, Images: !m.Blind,
+		Tools: m.Tools, Thinking: m.Thinking, AlwaysThinks: m.AlwaysThinks, Efforts: m.Efforts}
 	if m.Priced {
 		l.Input, l.Output = prices.FormatUSD(m.Rate.Input), prices.FormatUSD(m.Rate.Output)
 		l.CacheRead, l.CacheWrite = prices.FormatUSD(m.Rate.CacheRead), prices.FormatUSD(m.Rate.CacheWrite)

@@ -120,10 +120,26 @@ func (e *encoder) reasoning(want string) {
 
 // wanted is the effort for this request; a config may switch thinking off for all.
 func (e *encoder) wanted() string {
-	if e.q.noThink {
+	if e.q.noThink || e.o.Limits.NoThinking {
 		return "none"
 	}
-	return wanted(e.req)
+	return e.o.Limits.effort(wanted(e.req))
+}
+
+var efforts = []string{"minimal", "low", "medium", "high", "xhigh", "max"}
+
+// effort is the level that the model knows for the one that is wanted: the next higher, else its highest.
+func (l Limits) effort(want string) string {
+	at := slices.Index(efforts, want)
+	if at < 0 || len(l.Efforts) == 0 { // "none", nothing, or nothing is known
+		return want
+	}
+	for _, level := range l.Efforts {
+		if slices.Index(efforts, level) >= at {
+			return level
+		}
+	}
+	return l.Efforts[len(l.Efforts)-1]
 }
 
 // thinks tells whether the provider thinks for this request.

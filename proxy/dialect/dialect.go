@@ -52,6 +52,10 @@ type Limits struct {
 	MaxOutput int64 // tokens
 	Window    int64 // tokens, prompt and answer together
 	Blind     bool  // it takes no images
+
+	NoTools    bool     // it calls no tools
+	NoThinking bool     // it is not asked to think
+	Efforts    []string // the levels that it knows, the lowest first, of minimal, low, medium, high, xhigh and max
 }
 
 // A Call is a request to a provider without host and key.

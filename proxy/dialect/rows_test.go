@@ -148,3 +148,31 @@ func TestCloudsCopyTheConversation(t *testing.T) {
 		}
 	}
 }
+
+// A level of thinking that a model is known not to have is never asked of it.
+func TestEffortsOfTheModel(t *testing.T) {
+	found, err := dialect.Select("openai", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		effort string
+		limits dialect.Limits
+		want   string
+	}{
+		{"high", dialect.Limits{}, "high"},
+		{"xhigh", dialect.Limits{Efforts: []string{"low", "medium", "high"}}, "high"},
+		{"medium", dialect.Limits{Efforts: []string{"low", "high", "max"}}, "high"},
+		{"low", dialect.Limits{Efforts: []string{"medium"}}, "medium"},
+		{"high", dialect.Limits{NoThinking: true}, "none"},
+	} {
+		call, err := found.Dialect.Encode(parsed(t, `{"model":"m","max_tokens":99,"thinking":{"type":"adaptive"},"output_config":{"effort":"`+c.effort+`"},"messages":[{"role":"user","content":"hi"}]}`),
+			dialect.Options{Model: "gpt-5.1", Limits: c.limits, NewID: func(p string) string { return p + "1" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := gjson.GetBytes(call.Body, "reasoning_effort").Str; got != c.want {
+			t.Errorf("%s with %+v: %q, want %q", c.effort, c.limits, got, c.want)
+		}
+	}
+}

@@ -98,12 +98,16 @@ type modelInFile struct {
 	MaxOutput int64    `json:"max_output"`
 	Blind     bool     `json:"blind"`
 	Thinking  bool     `json:"thinking"`
+	Always    bool     `json:"always_thinks"`
+	Efforts   []string `json:"efforts"`
+	Tools     bool     `json:"tools"`
 	Prices    []Row    `json:"prices"`
 }
 
 func (p *provider) add(c *compiler, name, id string, in modelInFile) {
 	m := &model{dated: in.Dated, info: ModelInfo{Provider: name, Model: id,
-		Window: in.Window, MaxOutput: in.MaxOutput, Blind: in.Blind, Thinking: in.Thinking}}
+		Window: in.Window, MaxOutput: in.MaxOutput, Blind: in.Blind, Thinking: in.Thinking,
+		AlwaysThinks: in.Always, Efforts: in.Efforts, Tools: in.Tools}}
 	where := name + "/" + id
 	if len(in.Prices) == 0 {
 		c.fault(where, fmt.Errorf("it has no prices"))
@@ -121,7 +125,7 @@ func (p *provider) add(c *compiler, name, id string, in modelInFile) {
 	}
 }
 
-// ModelInfo is what the table knows of a model. Zero is "not known"; Blind and Thinking are then false.
+// ModelInfo is what the table knows of a model. Zero is "not known".
 type ModelInfo struct {
 	Provider  string
 	Model     string
@@ -129,8 +133,13 @@ type ModelInfo struct {
 	MaxOutput int64 // tokens
 	Blind     bool  // it takes no images
 	Thinking  bool  // it can think
-	Rate      Rate  // of a short prompt at the standard tier
-	Priced    bool  // Rate is known
+	// AlwaysThinks: it cannot be told not to. Efforts are the levels that it knows, of minimal, low, medium, high, xhigh and
+	// max, in this order.
+	AlwaysThinks bool
+	Efforts      []string
+	Tools        bool // it is known to call tools
+	Rate         Rate // of a short prompt at the standard tier
+	Priced       bool // Rate is known
 }
 
 // Model is what is known of a model, by the names that Rate takes, with its price at a time. ok is false where it is not

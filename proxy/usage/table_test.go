@@ -1,6 +1,8 @@
 package usage
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -299,8 +301,8 @@ func TestEmbedded(t *testing.T) {
 func TestModels(t *testing.T) {
 	got := Embedded().Models("DeepSeek", at(t, "2026-11-20T12:00:00Z"))
 	want := ModelInfo{Provider: "deepseek", Model: "deepseek-v4-pro", Window: 1_000_000, MaxOutput: 384_000, Blind: true, Thinking: true,
-		Priced: true, Rate: Rate{Input: 66e7, Output: 198e7, Reasoning: 198e7, CacheRead: 22e6, CacheWrite: 66e7, CacheWrite1h: 66e7, Source: "table 2026-11-10"}}
-	if len(got) != 5 || got[4] != want {
+		Tools: true, Efforts: []string{"high", "max"}, Priced: true, Rate: Rate{Input: 66e7, Output: 198e7, Reasoning: 198e7, CacheRead: 22e6, CacheWrite: 66e7, CacheWrite1h: 66e7, Source: "table 2026-11-10"}}
+	if len(got) != 5 || !reflect.DeepEqual(got[4], want) {
 		t.Errorf("%+v\nwant at the end %+v", got, want)
 	}
 	if got := Embedded().Models("acme", at(t, "2026-11-20T12:00:00Z")); got != nil {
@@ -359,5 +361,33 @@ func BenchmarkParseTable(b *testing.B) {
 		if _, err := ParseTable(pricesJSON); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What the table says of thinking is in the scale that requests have.
+func TestModelsThink(t *testing.T) {
+	order := []string{"minimal", "low", "medium", "high", "xhigh", "max"}
+	tools, levels := 0, 0
+	for _, m := range Embedded().Models("", at(t, "2026-11-20T12:00:00Z")) {
+		last := -1
+		for _, e := range m.Efforts {
+			i := slices.Index(order, e)
+			if i <= last || !m.Thinking {
+				t.Errorf("%s/%s: efforts %v, thinking %v", m.Provider, m.Model, m.Efforts, m.Thinking)
+			}
+			last = i
+		}
+		if m.AlwaysThinks && !m.Thinking {
+			t.Errorf("%s/%s always thinks, but cannot", m.Provider, m.Model)
+		}
+		if m.Tools {
+			tools++
+		}
+		if len(m.Efforts) > 0 {
+			levels++
+		}
+	}
+	if tools < 400 || levels < 150 {
+		t.Errorf("tools are known of %d models, efforts of %d", tools, levels)
 	}
 }

@@ -476,7 +476,7 @@ providers:
     headers: {authorization: Bearer token-in-header, x-team: ci}
     proxy: http://other:1
     transformer: {use: [[Anthropic, {UseBearer: true}]]}
-    limits: {m: {window: 1000, max_output: "50", images: false}, n: {images: true}}
+    limits: {m: {window: 1000, max_output: "50", images: false, tools: false, thinking: false}, n: {images: true, efforts: [low, high]}}
     prices: {m: {input: 0.1, output: "2.50", cache_read: 1e-3, cache_write: 0, cache_write_1h: 3}}
   - {name: two, base_url: "http://localhost:1", transformers: [Anthropic], auth: none, api_key: short}
 router: {default: "One,m", "subagent": "two,s", compaction: "two,c", auxiliary: ["two,a", "one,m", "two,a"]}
@@ -496,7 +496,7 @@ costPerToken:
 	one := c.Providers[0]
 	equal(t, "upstream", one.Upstream, upstream.Provider{Name: "one", BaseURL: "https://gw.example.com/v1", Keys: []string{"key-of-one", "second-key"}, Auth: "x-api-key",
 		Header: map[string][]string{"Authorization": {"Bearer token-in-header"}, "X-Team": {"ci"}}, Proxy: "http://other:1"})
-	equal(t, "limits", one.Limits, map[string]dialect.Limits{"m": {Window: 1000, MaxOutput: 50, Blind: true}, "n": {}})
+	equal(t, "limits", one.Limits, map[string]dialect.Limits{"m": {Window: 1000, MaxOutput: 50, Blind: true, NoTools: true, NoThinking: true}, "n": {Efforts: []string{"low", "high"}}})
 	equal(t, "use", c.Providers[1].Use, []dialect.Use{{Name: "Anthropic"}})
 	equal(t, "routes", c.Routes, route.Rules{Default: targets("one,m"), Subagent: targets("two,s"), Compaction: targets("two,c"),
 		Auxiliary: targets("two,a", "one,m"), LongContextThreshold: 60000})

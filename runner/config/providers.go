@@ -315,6 +315,15 @@ func (l *loader) limits(n node, e *entry) {
 		if images := o.get("images"); images.present() {
 			lim.Blind = !images.boolean()
 		}
+		if tools := o.get("tools"); tools.present() {
+			lim.NoTools = !tools.boolean()
+		}
+		if thinking := o.get("thinking"); thinking.present() {
+			lim.NoThinking = !thinking.boolean()
+		}
+		for _, level := range o.get("efforts").list() {
+			lim.Efforts = append(lim.Efforts, level.text())
+		}
 		o.unknown()
 		if e.Limits == nil {
 			e.Limits = map[string]dialect.Limits{}
