@@ -130,7 +130,7 @@ var benchChat, benchNative = func() (chat, native [][]byte) {
 func benchBody(model string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `{"model":%q,"messages":[{"role":"user","content":[{"type":"text","text":"Fix the failing test."}]}`, model)
-	code := strings.Repeat(`func add(a, b int) int { return a + b } // a line of code with a \"string\" in it\n\t`, 50)
+	code := strings.Repeat(`func add(a, b int) int { return a + b } // a line of code with a \"string\" in it\n\t`, 57)
 	for i := range 20 {
 		fmt.Fprintf(&b, `,{"role":"assistant","content":[{"type":"text","text":"Reading file %d."},{"type":"tool_use","id":"toolu_%d","name":"Read","input":{"file_path":"/src/file%d.go"}}]}`, i, i, i)
 		fmt.Fprintf(&b, `,{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_%d","content":[{"type":"text","text":"%s"}]}]}`, i, code)
