@@ -30,6 +30,7 @@ type Request struct {
 	Stop        []Raw  // stop_sequences, each a JSON string
 	User        string // metadata.user_id, decoded; Claude Code packs JSON in it
 	HasTools    bool   // tools is a list with something in it
+	Signed      bool   // somewhere in it is a signature, as thinking has one
 
 	body     string
 	modelAt  [2]int // where the model's value stands in body
@@ -131,6 +132,7 @@ func Parse(body []byte) (*Request, error) {
 			fault = r.field(key, v, p.i-len(v))
 		}
 	})
+	r.Signed = p.signed
 	switch {
 	case p.bad || p.peek() != 0:
 		return nil, Invalid("the request body is not valid JSON")

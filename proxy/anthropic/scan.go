@@ -10,6 +10,8 @@ type scanner struct {
 	i     int
 	depth int
 	bad   bool // from then on nothing is read
+
+	signed bool // a member called signature was passed over
 }
 
 // maxDepth bounds the nesting of values: no client's request comes near it.
@@ -122,6 +124,7 @@ func (p *scanner) object(member func(key string)) {
 		}
 		p.i++
 		if member == nil {
+			p.signed = p.signed || key == `"signature"`
 			p.value()
 		} else {
 			member(name(key))

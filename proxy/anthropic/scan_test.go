@@ -55,3 +55,16 @@ func BenchmarkScanner(b *testing.B) {
 		}
 	}
 }
+
+func TestSigned(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"model":"m","messages":[{"role":"user","content":"a \"signature\": x"}]}`:                                                       false,
+		`{"model":"m","messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"","signature":"ccrun1:x"}]}]}`:            true,
+		`{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"thinking","signature" : "s"}]}]}]}`: true,
+	} {
+		r, err := Parse([]byte(body))
+		if err != nil || r.Signed != want {
+			t.Errorf("%s: signed %v, %v", body, r.Signed, err)
+		}
+	}
+}

@@ -9,9 +9,9 @@ import (
 )
 
 // ownMessages are a request's messages without the thinking of other providers, whose signatures we minted: Anthropic's
-// models refuse a signature that is not theirs. It is "" where there is none, which costs one search of the body.
+// models refuse a signature that is not theirs. It is "" where there is none, which costs one search of a body with signatures.
 func ownMessages(req *anthropic.Request) string {
-	if !strings.Contains(req.Body(), `"`+stateMark) {
+	if !req.Signed || !strings.Contains(req.Body(), `"`+stateMark) {
 		return ""
 	}
 	out, changed := []byte{'['}, false
