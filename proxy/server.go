@@ -200,7 +200,6 @@ type Session struct {
 
 	mu       sync.Mutex
 	requests int
-	first    chan struct{}  // closed at the first request
 	open     sync.WaitGroup // requests under way
 }
 
@@ -217,7 +216,7 @@ func (s *Server) Open(o RunOptions) (*Session, error) {
 		o.Router = s.o.Router
 	}
 	run := &Session{Token: o.Token, Ledger: &usage.Ledger{}, server: s, o: o,
-		digest: sha256.Sum256([]byte(o.Token)), first: make(chan struct{})}
+		digest: sha256.Sum256([]byte(o.Token))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sessions = append(s.sessions, run)
@@ -231,18 +230,12 @@ func (r *Session) Requests() int {
 	return r.requests
 }
 
-// First is closed when the client makes its first request.
-func (r *Session) First() <-chan struct{} { return r.first }
-
 // next counts a request; done is called at its end.
 func (r *Session) next() (n int, done func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open.Add(1)
 	r.requests++
-	if r.requests == 1 {
-		close(r.first)
-	}
 	return r.requests, r.open.Done
 }
 

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -15,19 +16,29 @@ func (e *encoder) messages() {
 	e.skipMarks = e.marks() - 4
 	e.b = append(e.b, `,"messages":[`...)
 	e.system()
-	ms := e.req.Messages()
-	for i := 0; i < len(ms); {
-		from := i
-		for i < len(ms) && ms[i].Role == "assistant" {
-			i++
-		}
-		mid := i
-		for i < len(ms) && ms[i].Role != "assistant" {
-			i++
-		}
-		e.turn(ms[from:mid], ms[mid:i])
+	for said, answers := range turns(e.req.Messages()) {
+		e.turn(said, answers)
 	}
 	e.b = append(e.b, ']')
+}
+
+// turns cuts a conversation: what the assistant said, and everything up to its next words.
+func turns(ms []anthropic.Message) iter.Seq2[[]anthropic.Message, []anthropic.Message] {
+	return func(yield func(said, answers []anthropic.Message) bool) {
+		for i := 0; i < len(ms); {
+			from := i
+			for i < len(ms) && ms[i].Role == "assistant" {
+				i++
+			}
+			mid := i
+			for i < len(ms) && ms[i].Role != "assistant" {
+				i++
+			}
+			if !yield(ms[from:mid], ms[mid:i]) {
+				return
+			}
+		}
+	}
 }
 
 // open begins a message.

@@ -34,17 +34,8 @@ func (e *responsesEncoder) instructions() {
 // What a turn is encoded to depends on nothing else.
 func (e *responsesEncoder) input() {
 	e.b = append(e.b, `,"input":[`...)
-	ms := e.req.Messages()
-	for i := 0; i < len(ms); {
-		from := i
-		for i < len(ms) && ms[i].Role == "assistant" {
-			i++
-		}
-		mid := i
-		for i < len(ms) && ms[i].Role != "assistant" {
-			i++
-		}
-		e.inputTurn(ms[from:mid], ms[mid:i])
+	for said, answers := range turns(e.req.Messages()) {
+		e.inputTurn(said, answers)
 	}
 	e.b = append(e.b, ']')
 }
